@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: 0BSD */
+/*
+ * Surgery. Every edit has a name, a table of options and one call. The tools are thin shells around these: resect-strip's
+ * --help, its man page and its parser all come from the edit's own table.
+ */
+#ifndef RESECT_EDIT_H
+#define RESECT_EDIT_H
+
+#include "resect/model.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* An option. arg is NULL for a flag, else what the argument is called in --help ("FILE", "N", "H,W"). */
+typedef struct resect_option {
+        const char *name; /* without dashes */
+        const char *arg;
+        const char *help; /* one line; starts in lower case, no final stop */
+} resect_option;
+
+/* A given option; value is NULL for a flag. */
+typedef struct resect_setting {
+        const char *name, *value;
+} resect_setting;
+
+typedef struct resect_edit {
+        const char *name;           /* "strip" */
+        const char *brief;          /* one line: "remove the head" */
+        const char *description;    /* paragraphs for the man page, separated by blank lines */
+        const char *example;        /* command lines for the man page, one a line */
+        const resect_option *options; /* ends with a name of NULL */
+} resect_edit;
+
+/* All edits, in the order of the manual; NULL past the end. */
+RESECT_API const resect_edit *resect_edit_list(size_t i);
+RESECT_API const resect_edit *resect_edit_find(const char *name); /* NULL when there is none */
+
+/* Notes that an edit makes for the person who runs it ("kept 3 of 10 rows"), one line each. */
+typedef void resect_on_note(void *ctx, const char *line);
+
+/*
+ * Applies an edit to a model. Fails with ARG for a bad setting, GRAPH or UNSUPPORTED when the model does not allow it; the model
+ * must then be freed, not used. Adds no history (the caller knows the command line; see resect_model_add_history).
+ */
+RESECT_API bool resect_edit_run(resect_model *m, const char *name, const resect_setting *settings, size_t n_settings,
+        resect_on_note *note, void *ctx, resect_error *err) RESECT_MUST;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: 0BSD */
+/*
+ * Running a model. A plan is made once for given input shapes (sorted steps, shapes, fusion, every buffer's place in one
+ * slab) and never changes; an exec holds a slab and the weights and runs the plan as often as wanted.
+ */
+#ifndef RESECT_PLAN_H
+#define RESECT_PLAN_H
+
+#include "resect/model.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct resect_plan resect_plan;
+typedef struct resect_exec resect_exec;
+
+typedef enum resect_kernels { RESECT_KERNELS_AUTO, RESECT_KERNELS_FAST, RESECT_KERNELS_REFERENCE } resect_kernels;
+
+/* A value given by the caller. Its shape is fixed by the plan. Integer tensors of up to 1024 elements whose data is not NULL
+   when the plan is made are read then (a Reshape's shape, a Slice's starts) and must not change later. */
+typedef struct resect_binding {
+        const char *name;
+        resect_tensor tensor;
+} resect_binding;
+
+typedef struct resect_plan_options {
+        const resect_binding *inputs; /* [n_inputs]; may name any value of the graph, not only inputs: what lies before is cut off */
+        size_t n_inputs;
+        const char *const *outputs; /* [n_outputs] names of any values; NULL: the graph's outputs */
+        size_t n_outputs;
+        bool training;      /* keep what backward needs; BatchNormalization in training mode unless frozen; no fusion */
+        bool no_fusion;     /* run every node by itself, so that every value can be asked for */
+        int threads;        /* 0: all processors */
+        resect_kernels kernels;
+} resect_plan_options;
+
+/* Fails with UNSUPPORTED (an operator the library does not have), GRAPH (shapes that do not fit), ARG (unknown names, missing
+   inputs), NOMEM. The plan borrows the model. Free with resect_plan_free, after its execs. */
+RESECT_API resect_plan *resect_plan_make(resect_model *m, const resect_plan_options *options, resect_error *err) RESECT_MUST;
+RESECT_API void resect_plan_free(resect_plan *p);
+
+typedef struct resect_step {
+        const char *op;    /* "Conv" */
+        const char *node;  /* its name, or its first output's */
+        const char *fused; /* "", "bn", "bn+relu", "add+relu", ... */
+        const char *kernels; /* "reference", ... */
+        const char *output;
+        resect_dtype dtype;
+        int rank;
+        int64_t dims[RESECT_RANK_MAX]; /* of the first output */
+        uint64_t offset, size; /* of the first output in the slab */
+        uint64_t macs;
+} resect_step;
+RESECT_API size_t resect_plan_step_count(const resect_plan *p);
+RESECT_API bool resect_plan_step(const resect_plan *p, size_t i, resect_step *out);
+RESECT_API uint64_t resect_plan_slab_size(const resect_plan *p);   /* bytes of activations */
+RESECT_API uint64_t resect_plan_weight_size(const resect_plan *p); /* bytes of weights */
+RESECT_API size_t resect_plan_output_count(const resect_plan *p);
+/* Shape and dtype of output i; data is NULL. */
+RESECT_API bool resect_plan_output(const resect_plan *p, size_t i, const char **name, resect_tensor *out);
+
+/* Makes the slab and loads the weights. The exec borrows plan and model. */
+RESECT_API resect_exec *resect_exec_make(resect_plan *p, resect_error *err) RESECT_MUST;
+RESECT_API void resect_exec_free(resect_exec *e);
+
+/* Runs once. inputs[i] are in the order of the plan's options and must have the planned shapes; outputs[i] become views of the
+   slab that the next run overwrites. Fails with ARG when a shape differs. */
+RESECT_API bool resect_exec_run(resect_exec *e, const resect_tensor *inputs /* [n_inputs] */,
+        resect_tensor *outputs /* [n_outputs] */, resect_error *err) RESECT_MUST;
+/* Seconds that step i took in all runs so far. */
+RESECT_API double resect_exec_step_seconds(const resect_exec *e, size_t i);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: 0BSD */
+/* resect: cut, graft, run, fine-tune and judge ONNX residual networks. This header includes all others. */
+#ifndef RESECT_H
+#define RESECT_H
+
+#include "resect/error.h"
+#include "resect/tensor.h"
+#include "resect/model.h"
+#include "resect/look.h"
+#include "resect/plan.h"
+#include "resect/data.h"
+#include "resect/edit.h"
+#include "resect/train.h"
+#include "resect/study.h"
+
+#endif

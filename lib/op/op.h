@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: 0BSD */
+/*
+ * Operators. An operator is one const struct in one file of this folder and one row in list.h; nobody else switches on its
+ * name. It has up to three parts:
+ *
+ *   infer     checks the node against its inputs once, says what its outputs are, and leaves in state all that the kernels
+ *             will want to know. Everything that can fail fails here.
+ *   forward   a pure function of state and buffers: no allocation, no failure, the same bits for any thread count.
+ *   backward  ADDS the gradients of the inputs that are asked for, given those of the outputs.
+ *
+ * Kernels here are the reference: plain C, sums in double. A float kernel and a double one come from the same source, so
+ * that gradients can be checked against finite differences in double.
+ */
+#ifndef RS_OP_OP_H
+#define RS_OP_OP_H
+
+#include "model/model.h"
+#include "resect/tensor.h"
+
+enum { RS_IN_MAX = 64, RS_OUT_MAX = 8, RS_INTS_MAX = 1024 };
+
+/*
+ * A value as inference sees it. A size is a number >= 0 or a symbol, a negative number; equal symbols are equal sizes. Small
+ * integer tensors carry their elements (ints), which may be symbols too: that is how Shape -> Gather -> Concat -> Reshape
+ * works with a symbolic batch.
+ */
+typedef struct rs_type {
+        int32_t dtype; /* 0 unknown */
+        int rank;      /* -1 unknown */
+        int64_t dims[RESECT_RANK_MAX];
+        const int64_t *ints; /* [n_ints], or NULL when not known at plan time */
+        size_t n_ints;
+} rs_type;
+
+/* Names of symbols, shared by one inference over a graph. */
+typedef struct rs_symbols {
+        const char **names; /* symbol -1-k has names[k], or NULL for one that inference made up */
+        size_t count;
+} rs_symbols;
+#define RS_SYMBOL(k) (-1 - (int64_t)(k))
+
+typedef struct rs_infer {
+        rs_arena *arena; /* for state, ints */
+        rs_symbols *symbols;
+        const rs_node *node;
+        int64_t opset;       /* of the node's domain */
+        bool training;       /* the plan is for training: BatchNormalization and Dropout may behave so if frozen is false */
+        bool frozen;         /* the node's statistics are frozen (BatchNormalization) */
+        size_t n_in, n_out;
+        const rs_type *in[RS_IN_MAX]; /* NULL: optional input absent */
+        rs_type out[RS_OUT_MAX];      /* to be filled, dtype, rank and dims; ints when known */
+        bool wanted[RS_OUT_MAX];      /* output has a name */
+        bool concrete;                /* all sizes are numbers: state, scratch and saved are wanted, else only out */
+        /* what infer leaves for the kernels, when concrete */
+        void *state;
+        size_t scratch; /* bytes of working memory for a call, per thread where the kernel says so */
+        size_t saved;   /* bytes that forward leaves for backward (training) */
+        int threads;    /* the most threads a call will use */
+} rs_infer;
+
+/* One call of a kernel. in and out are views; an absent optional one is NULL. */
+typedef struct rs_call {
+        const void *state;
+        int threads;
+        bool training;
+        uint64_t seed, step; /* for Dropout: its mask is a function of (seed, stream, step) */
+        uint64_t stream;     /* the step's own number */
+        size_t n_in, n_out;
+        const resect_tensor *in[RS_IN_MAX];
+        resect_tensor *out[RS_OUT_MAX];
+        const resect_tensor *residual; /* fused: added to out[0] before relu; NULL when not */
+        bool relu;                     /* fused: max(0, out[0]) last */
+        void *scratch, *saved;
+        /* backward only */
+        const resect_tensor *dout[RS_OUT_MAX]; /* NULL: no gradient comes from there */
+        resect_tensor *din[RS_IN_MAX];         /* added to; NULL: not wanted */
+} rs_call;
+
+/* What backward reads, for liveness. */
+#define RS_READS_IN(i) (1u << (i))
+#define RS_READS_OUT(i) (1u << (16 + (i)))
+
+typedef struct rs_op {
+        const char *name;
+        const char *domain; /* "" for ONNX's */
+        int since, until;   /* opset versions, both inclusive; until 0: no end */
+        uint32_t reads;     /* RS_READS_*: what backward looks at besides state, saved and gradients */
+        int8_t alias;       /* out[0] may share the buffer of in[alias] (same bytes; an element's input is read before its
+                               output is written); -1: never */
+        bool view;          /* out[0] is in[0]'s bytes under another shape: no kernel needs to run (Reshape, Flatten ...) */
+        bool fuses;         /* forward honours residual and relu */
+        bool (*infer)(rs_infer *x, resect_error *err);
+        void (*forward)(const rs_call *c);
+        void (*backward)(const rs_call *c); /* NULL: no gradient goes through */
+} rs_op;
+
+/* The operator for a node under an opset version, or NULL when the library does not have it. */
+const rs_op *rs_op_find(const char *domain, const char *name, int64_t opset);
+/* All of them, NULL-terminated, for tests and --help. */
+extern const rs_op *const rs_ops[];
+
+/* shape.c: inference over a whole graph, symbols kept. Looks up a value's type by name. Unknown operators make unknown
+   outputs, unless their value_info says what they are. */
+typedef struct rs_types {
+        rs_arena arena;
+        rs_map map; /* name -> rs_type * */
+        rs_symbols symbols;
+} rs_types;
+/* findings (may be NULL) is called for every node whose inputs do not fit, and inference goes on; without it the first such
+   node is an error. */
+typedef void rs_finding(void *ctx, const rs_node *n, const char *msg);
+bool rs_types_make(rs_types *t, const resect_model *m, rs_finding *finding, void *ctx, resect_error *err) RESECT_MUST;
+const rs_type *rs_types_find(const rs_types *t, const char *name); /* NULL when unknown */
+void rs_types_free(rs_types *t);
+
+#endif
