@@ -46,8 +46,11 @@ typedef struct rs_infer {
         int64_t opset;       /* of the node's domain */
         bool training;       /* the plan is for training: BatchNormalization and Dropout may behave so if frozen is false */
         bool frozen;         /* the node's statistics are frozen (BatchNormalization) */
+        bool unbiased;       /* BatchNormalization's running variance takes N-1, as PyTorch, not N, as ONNX */
         size_t n_in, n_out;
         const rs_type *in[RS_IN_MAX]; /* NULL: optional input absent */
+        /* BatchNormalization in a training plan also writes out[1] and out[2], the new running mean and variance, whether or not
+           the node names them; they may be the very buffers of in[3] and in[4]. */
         rs_type out[RS_OUT_MAX];      /* to be filled, dtype, rank and dims; ints when known */
         bool wanted[RS_OUT_MAX];      /* output has a name */
         bool concrete;                /* all sizes are numbers: state, scratch and saved are wanted, else only out */

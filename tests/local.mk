@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: 0BSD
+# Unit tests link libcore, so that they reach the parts; an area lists its programs in unit/AREA.mk:
+#   check_PROGRAMS += tests/unit/test_map
+#   tests_unit_test_map_SOURCES = tests/unit/test_map.c tests/unit/unit.h
+#   tests_unit_test_map_LDADD = $(UNIT_LIBS)
+# Shell tests are listed in cli/local.mk and peers/local.mk; they find the tools through $RESECT_BIN.
+UNIT_LIBS = libcore.la $(CHECK_LIBS)
+AM_CFLAGS += $(CHECK_CFLAGS)
+TEST_EXTENSIONS = .sh
+AM_TESTS_ENVIRONMENT = \
+	RESECT_BIN='$(abs_top_builddir)/tools'; export RESECT_BIN; \
+	RESECT_SRC='$(abs_top_srcdir)'; export RESECT_SRC; \
+	RESECT_BUILD='$(abs_top_builddir)'; export RESECT_BUILD;
+if HAVE_CHECK
+include tests/unit/base.mk
+include tests/unit/io.mk
+include tests/unit/tensor.mk
+include tests/unit/model.mk
+include tests/unit/onnx.mk
+include tests/unit/op_heavy.mk
+include tests/unit/op_light.mk
+include tests/unit/plan.mk
+include tests/unit/image.mk
+include tests/unit/data.mk
+include tests/unit/edit.mk
+include tests/unit/look.mk
+include tests/unit/train.mk
+include tests/unit/tools.mk
+TESTS += $(check_PROGRAMS)
+endif
+include tests/cli/local.mk
+include tests/peers/local.mk
+TESTS += $(dist_check_SCRIPTS)
