@@ -5,4 +5,5 @@ libcore_la_SOURCES += \
 	lib/base/map.c lib/base/map.h \
 	lib/base/mem.c lib/base/mem.h \
 	lib/base/random.c lib/base/random.h \
-	lib/base/sha256.c lib/base/sha256.h
+	lib/base/sha256.c lib/base/sha256.h \
+	lib/base/threads.c lib/base/threads.h

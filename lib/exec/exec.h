@@ -36,6 +36,14 @@ void rs_exec_set_step(resect_exec *e, uint64_t seed, uint64_t step);
    plan's output order; a data of NULL is a zero gradient. No failure. */
 void rs_exec_backward(resect_exec *e, const resect_tensor *douts /* [n_outputs] */);
 
+/* An exec for another plan of the same model (another batch size) that works on base's weights, slabs included, with activations of
+   its own. Both plans have the same training flag. base must outlive it. */
+resect_exec *rs_exec_sharing(resect_plan *p, resect_exec *base, resect_error *err) RESECT_MUST;
+
+/* Loads the weights again, for tensors that `trained` has in its slabs from there: what an inference exec needs after some
+   training steps. */
+bool rs_exec_refresh(resect_exec *e, const resect_exec *trained, resect_error *err) RESECT_MUST;
+
 /* Writes parameters and statistics back into a model's initializers of the same names (another copy of the model will do). */
 bool rs_exec_store(const resect_exec *e, resect_model *m, resect_error *err) RESECT_MUST;
 

@@ -57,7 +57,8 @@ typedef struct rs_infer {
         /* what infer leaves for the kernels, when concrete */
         void *state;
         size_t scratch; /* bytes of working memory for a call, per thread where the kernel says so */
-        size_t saved;   /* bytes that forward leaves for backward (training) */
+        size_t saved;   /* bytes that forward leaves for backward; ask for none when training is false */
+        uint64_t macs;  /* multiply-accumulates of one call (Conv, Gemm, MatMul ...); 0 for the rest */
         int threads;    /* the most threads a call will use */
 } rs_infer;
 
@@ -92,6 +93,9 @@ typedef struct rs_op {
                                output is written); -1: never */
         bool view;          /* out[0] is in[0]'s bytes under another shape: no kernel needs to run (Reshape, Flatten ...) */
         bool fuses;         /* forward honours residual and relu */
+        uint32_t trains;    /* bit i: an initializer in in[i] is a parameter (Conv 1, 2; BatchNormalization 1, 2) */
+        uint32_t adjusts;   /* bit i: the same, but only downstream of a parameter (Add, Mul: a bias, not the picture's mean) */
+        uint32_t statistics; /* bit i: in[i] is a running statistic (BatchNormalization 3, 4), out[i - 2] its new value */
         bool (*infer)(rs_infer *x, resect_error *err);
         void (*forward)(const rs_call *c);
         void (*backward)(const rs_call *c); /* NULL: no gradient goes through */
