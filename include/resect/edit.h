@@ -29,7 +29,8 @@ typedef struct resect_edit {
         const char *brief;          /* one line: "remove the head" */
         const char *description;    /* paragraphs for the man page, separated by blank lines */
         const char *example;        /* command lines for the man page, one a line */
-        const resect_option *options; /* ends with a name of NULL */
+        const resect_option *options; /* ends with a name of NULL; --verify, which every edit takes, is not in it */
+        bool creates;               /* makes a model from nothing: takes no MODEL, see resect_edit_create */
 } resect_edit;
 
 /* All edits, in the order of the manual; NULL past the end. */
@@ -42,9 +43,20 @@ typedef void resect_on_note(void *ctx, const char *line);
 /*
  * Applies an edit to a model. Fails with ARG for a bad setting, GRAPH or UNSUPPORTED when the model does not allow it; the model
  * must then be freed, not used. Adds no history (the caller knows the command line; see resect_model_add_history).
+ *
+ * The setting "verify" (a flag) is understood by every edit: the model is run before and after on small random input, and the
+ * values that should not change are compared; a difference is GRAPH, and one note says what was compared.
  */
 RESECT_API bool resect_edit_run(resect_model *m, const char *name, const resect_setting *settings, size_t n_settings,
         resect_on_note *note, void *ctx, resect_error *err) RESECT_MUST;
+
+/* The same for an edit that creates: the new model, to be freed with resect_model_free. */
+RESECT_API resect_model *resect_edit_create(const char *name, const resect_setting *settings, size_t n_settings,
+        resect_on_note *note, void *ctx, resect_error *err) RESECT_MUST;
+
+/* Whether an edit with these settings only reports (freeze --for ort, pack --check): its notes are then its result, for standard
+   output, and the model stays as it is and need not be written. */
+RESECT_API bool resect_edit_reports(const char *name, const resect_setting *settings, size_t n_settings);
 
 #ifdef __cplusplus
 }
