@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: 0BSD */
+#include "config.h" /* _GNU_SOURCE, before the first system header */
+
 #include "base/threads.h"
 
 #include <sched.h>
