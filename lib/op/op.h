@@ -22,7 +22,8 @@ enum { RS_IN_MAX = 64, RS_OUT_MAX = 8, RS_INTS_MAX = 1024 };
 /*
  * A value as inference sees it. A size is a number >= 0 or a symbol, a negative number; equal symbols are equal sizes. Small
  * integer tensors carry their elements (ints), which may be symbols too: that is how Shape -> Gather -> Concat -> Reshape
- * works with a symbolic batch.
+ * works with a symbolic batch. Elements may also be plain negative numbers (Reshape's -1), so symbols lie in a window of
+ * their own, far from what anybody writes; rs_type_set_ints refuses elements that fall into it.
  */
 typedef struct rs_type {
         int32_t dtype; /* 0 unknown */
@@ -34,13 +35,32 @@ typedef struct rs_type {
 
 /* Names of symbols, shared by one inference over a graph. */
 typedef struct rs_symbols {
-        const char **names; /* symbol -1-k has names[k], or NULL for one that inference made up */
+        const char **names; /* symbol k has names[k], or NULL for one that inference made up */
         size_t count;
 } rs_symbols;
-#define RS_SYMBOL(k) (-1 - (int64_t)(k))
+#define RS_SYMBOL(k) (-(INT64_C(1) << 62) + (int64_t)(k))
+static inline bool
+rs_is_symbol(int64_t v)
+{
+        return v >= RS_SYMBOL(0) && v < RS_SYMBOL(INT64_C(1) << 32);
+}
+/* The number k of symbol v, which is valid when below symbols->count. */
+static inline size_t
+rs_symbol_index(int64_t v)
+{
+        return (size_t)(v - RS_SYMBOL(0));
+}
+/* Adds a symbol; name is borrowed, NULL for one that has none. */
+bool rs_symbol_add(rs_symbols *s, rs_arena *arena, const char *name, int64_t *out, resect_error *err) RESECT_MUST;
+/* Gives an integer type its elements, from data in the machine's order, when they are few enough and none looks like a symbol;
+   else leaves ints NULL. False only when memory runs out. */
+bool rs_type_set_ints(rs_type *t, rs_arena *arena, const void *data, resect_error *err) RESECT_MUST;
 
+/* infer is only called when every present input has a known dtype and rank (sizes may be symbols) and n_in, n_out fit. It may
+   leave an output's rank at -1 when not concrete. */
 typedef struct rs_infer {
         rs_arena *arena; /* for state, ints */
+        const resect_model *model; /* for rs_tensor_bytes of attributes; NULL in tests that have none */
         rs_symbols *symbols;
         const rs_node *node;
         int64_t opset;       /* of the node's domain */
