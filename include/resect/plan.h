@@ -30,6 +30,7 @@ typedef struct resect_plan_options {
         const char *const *outputs; /* [n_outputs] names of any values; NULL: the graph's outputs */
         size_t n_outputs;
         bool training;      /* keep what backward needs; BatchNormalization in training mode unless frozen; no fusion */
+        bool bn_unbiased;   /* training: BatchNormalization's running variance takes N - 1 (PyTorch), not N (ONNX) */
         bool no_fusion;     /* run every node by itself, so that every value can be asked for */
         int threads;        /* 0: all processors */
         resect_kernels kernels;

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: 0BSD */
+/*
+ * Where everything lies. Each buffer (a value, a gradient, what forward saves for backward) is a
+ * block with a lifetime; an elementwise step writes over its dying input; the blocks are packed
+ * into one slab, largest first, each into the tightest gap between those already placed that live
+ * at the same time (best fit; compare Pisarchyk and Lee, "Efficient memory management for deep
+ * neural net inference", 2020).
+ */
+#include "plan/plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { ALIGN = 64 };
+
+struct life {
+        int *from, *to; /* [n_values], of homes: first and last time its bytes are wanted */
+        int *grad_from; /* [n_values], of roots; INT_MAX: none */
+        bool *output;   /* [n_values], of homes */
+};
+
+int
+rs_plan_home(const resect_plan *p, int v)
+{
+        for (v = p->values[v].root; p->values[v].home != v;)
+                v = p->values[v].home;
+        return v;
+}
+
+static void
+extend(int *to, int time)
+{
+        if (*to < time)
+                *to = time;
+}
+
+static bool
+measure_lives(resect_plan *p, struct life *l, resect_error *err)
+{
+        size_t n = p->n_values + 1;
+        int last = 2 * (int)p->n_steps;
+        l->from = RS_NEW(&p->arena, n, int, err);
+        l->to = RS_NEW(&p->arena, n, int, err);
+        l->grad_from = RS_NEW(&p->arena, n, int, err);
+        l->output = RS_NEW(&p->arena, n, bool, err);
+        if (!l->from || !l->to || !l->grad_from || !l->output)
+                return false;
+        for (size_t v = 0; v < p->n_values; v++) {
+                l->from[v] = l->to[v] = p->values[v].step;
+                l->grad_from[v] = last;
+        }
+        for (int k = 0; k < (int)p->n_steps; k++) {
+                const rs_pstep *s = &p->steps[k];
+                int back = last - 1 - k;
+                for (size_t i = 0; i < s->n_in; i++) {
+                        if (s->in[i] < 0)
+                                continue;
+                        int root = p->values[s->in[i]].root;
+                        extend(&l->to[root], k);
+                        if (s->backward && i < 16 && s->op->reads & RS_READS_IN(i))
+                                extend(&l->to[root], back);
+                        if (s->backward && p->values[root].has_grad && back < l->grad_from[root])
+                                l->grad_from[root] = back;
+                }
+                if (s->residual >= 0)
+                        extend(&l->to[p->values[s->residual].root], k);
+                for (size_t j = 0; j < s->n_out; j++)
+                        if (s->backward && s->out[j] >= 0 && j < 16 &&
+                                s->op->reads & RS_READS_OUT(j))
+                                extend(&l->to[p->values[s->out[j]].root], back);
+        }
+        for (size_t i = 0; i < p->n_outputs; i++) {
+                int root = p->values[p->outputs[i]].root;
+                l->output[root] = true;
+                extend(&l->to[root], last); /* the caller reads it after the run */
+                if (p->values[root].has_grad)
+                        l->grad_from[root] = (int)p->n_steps;
+        }
+        return true;
+}
+
+/* Lets a step write over an input that nobody wants afterwards. */
+static void
+work_in_place(resect_plan *p, struct life *l)
+{
+        for (int k = 0; k < (int)p->n_steps; k++) {
+                const rs_pstep *s = &p->steps[k];
+                int a = s->op->alias, out = s->out[0];
+                if (s->view || a < 0 || a >= (int)s->n_in || out < 0 || s->in[a] < 0)
+                        continue;
+                int from = rs_plan_home(p, s->in[a]);
+                const rs_pvalue *x = &p->values[s->in[a]], *y = &p->values[out],
+                                *f = &p->values[from];
+                bool same = x->type.dtype == y->type.dtype && x->type.rank == y->type.rank &&
+                            f->bytes == y->bytes &&
+                            !memcmp(x->type.dims, y->type.dims,
+                                    sizeof *x->type.dims * (size_t)x->type.rank);
+                if (!same || f->place != RS_PLACE_SLAB || l->output[from] || l->to[from] > k)
+                        continue;
+                p->values[out].home = from;
+                extend(&l->to[from], l->to[out]);
+                l->output[from] |= l->output[out];
+        }
+}
+
+static int
+add_block(resect_plan *p, size_t bytes, int from, int to, resect_error *err)
+{
+        if (p->n_blocks == p->blocks_cap) {
+                size_t cap = p->blocks_cap ? p->blocks_cap * 2 : 512;
+                rs_pblock *b = rs_grow(p->blocks, cap, sizeof *b, err);
+                if (!b)
+                        return -1;
+                p->blocks = b;
+                p->blocks_cap = cap;
+        }
+        if (bytes > SIZE_MAX - ALIGN) {
+                rs_fail_nomem(err);
+                return -1;
+        }
+        bytes = (bytes + ALIGN - 1) / ALIGN * ALIGN;
+        p->blocks[p->n_blocks] =
+                (rs_pblock){.bytes = bytes ? bytes : ALIGN, .from = from, .to = to};
+        return (int)p->n_blocks++;
+}
+
+static bool
+make_blocks(resect_plan *p, const struct life *l, resect_error *err)
+{
+        int last = 2 * (int)p->n_steps;
+        for (int v = 0; v < (int)p->n_values; v++) {
+                rs_pvalue *x = &p->values[v];
+                if (x->place != RS_PLACE_SLAB || x->root != v || x->step < 0)
+                        continue;
+                if (x->home == v &&
+                        (x->block = add_block(p, x->bytes, l->from[v], l->to[v], err)) < 0)
+                        return false;
+                if (x->has_grad && l->grad_from[v] < last &&
+                        (x->grad = add_block(
+                                 p, x->bytes, l->grad_from[v], last - 1 - x->step, err)) < 0)
+                        return false;
+        }
+        for (int k = 0; k < (int)p->n_steps; k++) {
+                rs_pstep *s = &p->steps[k];
+                if (s->saved && (s->saved_block = add_block(
+                                         p, s->saved, k, s->backward ? last - 1 - k : k, err)) < 0)
+                        return false;
+        }
+        return true;
+}
+
+static int
+by_size(const void *a, const void *b)
+{
+        const rs_pblock *x = *(rs_pblock *const *)a, *y = *(rs_pblock *const *)b;
+        if (x->bytes != y->bytes)
+                return x->bytes < y->bytes ? 1 : -1;
+        return x->from != y->from ? (x->from > y->from) - (x->from < y->from) : (x > y) - (x < y);
+}
+
+/* Puts b into the smallest gap between the placed blocks (sorted by offset) that live when it does.
+ */
+static bool
+place(rs_pblock *b, rs_pblock **placed, size_t n, resect_error *err)
+{
+        size_t end = 0, best = SIZE_MAX, best_gap = SIZE_MAX;
+        for (size_t i = 0; i < n; i++) {
+                const rs_pblock *q = placed[i];
+                if (q->to < b->from || q->from > b->to)
+                        continue;
+                if (q->offset > end && q->offset - end >= b->bytes && q->offset - end < best_gap) {
+                        best = end;
+                        best_gap = q->offset - end;
+                }
+                if (q->offset + q->bytes > end)
+                        end = q->offset + q->bytes;
+        }
+        b->offset = best_gap == SIZE_MAX ? end : best;
+        size_t unused;
+        if (!rs_add(b->offset, b->bytes, &unused))
+                return rs_fail_nomem(err);
+        size_t at = n;
+        for (; at > 0 && placed[at - 1]->offset > b->offset; at--)
+                placed[at] = placed[at - 1];
+        placed[at] = b;
+        return true;
+}
+
+static bool
+pack(resect_plan *p, resect_error *err)
+{
+        rs_pblock **order = RS_NEW(&p->arena, p->n_blocks + 1, rs_pblock *, err);
+        rs_pblock **placed = RS_NEW(&p->arena, p->n_blocks + 1, rs_pblock *, err);
+        if (!order || !placed)
+                return false;
+        for (size_t i = 0; i < p->n_blocks; i++)
+                order[i] = &p->blocks[i];
+        qsort(order, p->n_blocks, sizeof *order, by_size);
+        for (size_t i = 0; i < p->n_blocks; i++) {
+                if (!place(order[i], placed, i, err))
+                        return false;
+                if (order[i]->offset + order[i]->bytes > p->slab_bytes)
+                        p->slab_bytes = order[i]->offset + order[i]->bytes;
+        }
+        return true;
+}
+
+bool
+rs_plan_memory(resect_plan *p, resect_error *err)
+{
+        struct life l;
+        if (!measure_lives(p, &l, err))
+                return false;
+        work_in_place(p, &l);
+        if (!make_blocks(p, &l, err) || !pack(p, err))
+                return false;
+        for (size_t k = 0; k < p->n_steps; k++)
+                if (p->steps[k].scratch > p->scratch_bytes)
+                        p->scratch_bytes = p->steps[k].scratch;
+        long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+        size_t machine = pages > 0 && page > 0 ? (size_t)pages * (size_t)page : SIZE_MAX, total;
+        if (!rs_add(p->slab_bytes, p->scratch_bytes, &total) || total > machine)
+                return rs_fail(err, RESECT_NOMEM,
+                        "the activations need %zu MiB, the machine has %zu MiB",
+                        p->slab_bytes >> 20, machine >> 20);
+        return true;
+}
