@@ -54,26 +54,6 @@ set_number(struct walk *w, const char *name, int id, resect_error *err)
         return rs_map_put(&w->numbers, name, (void *)(intptr_t)(id + 1), NULL, err);
 }
 
-/* The elements of a small integer array, as inference wants them. */
-static bool
-take_ints(resect_plan *p, rs_type *t, const void *data, resect_error *err)
-{
-        size_t n = 1;
-        for (int i = 0; i < t->rank; i++)
-                n *= (size_t)t->dims[i];
-        bool integer = t->dtype == RESECT_INT64 || t->dtype == RESECT_INT32;
-        if (!integer || t->rank > 1 || n > RS_INTS_MAX)
-                return true;
-        int64_t *v = RS_NEW(&p->arena, n + 1, int64_t, err);
-        if (!v)
-                return false;
-        for (size_t i = 0; i < n; i++)
-                v[i] = rs_load_int(data, t->dtype, i);
-        t->ints = v;
-        t->n_ints = n;
-        return true;
-}
-
 /* A value for an initializer or a Constant's tensor. */
 static int
 add_weight(struct walk *w, const char *name, const rs_tensor *t, resect_error *err)
@@ -103,7 +83,7 @@ add_weight(struct walk *w, const char *name, const rs_tensor *t, resect_error *e
                 if (!rs_tensor_bytes(p->model, t, &p->arena, &raw, err))
                         return -1;
                 rs_from_little(aligned, raw.data, t->dtype, t->count);
-                if (!take_ints(p, &v->type, aligned, err))
+                if (!rs_type_set_ints(&v->type, &p->arena, aligned, err))
                         return -1;
         }
         return set_number(w, name, id, err) ? id : -1;
@@ -141,7 +121,7 @@ bind_inputs(struct walk *w, resect_error *err)
                 if (!rs_tensor_extent(
                             v->type.dtype, v->type.rank, v->type.dims, &count, &v->bytes, err))
                         return rs_fail_at(err, "'%s'", b->name);
-                if (b->tensor.data && !take_ints(p, &v->type, b->tensor.data, err))
+                if (b->tensor.data && !rs_type_set_ints(&v->type, &p->arena, b->tensor.data, err))
                         return false;
                 p->inputs[i] = id;
                 p->input_shapes[i] = b->tensor;
@@ -243,6 +223,7 @@ rs_plan_infer(resect_plan *p, rs_pstep *s, resect_error *err)
         if (!x || !types)
                 return NULL;
         *x = (rs_infer){.arena = &p->arena,
+                .model = p->model,
                 .symbols = &p->symbols,
                 .node = node,
                 .opset = opset_of(p->model, node->domain),

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: 0BSD */
+/*
+ * Backward over a plan. A gradient's buffer is zeroed at the time its life begins, every reader of
+ * the value then adds to it, and the value's maker reads it last. Views share their root's
+ * gradient, so that nothing runs for them.
+ */
+#include "exec/inside.h"
+
+#include <string.h>
+#include "tensor/dtype.h"
+
+rs_slab *
+rs_exec_parameters(resect_exec *e)
+{
+        return &e->parameters;
+}
+
+rs_slab *
+rs_exec_statistics(resect_exec *e)
+{
+        return &e->statistics;
+}
+
+float *
+rs_exec_gradients(resect_exec *e)
+{
+        return e->gradients;
+}
+
+void
+rs_exec_set_step(resect_exec *e, uint64_t seed, uint64_t step)
+{
+        for (size_t k = 0; k < e->plan->n_steps; k++) {
+                e->calls[k].seed = seed;
+                e->calls[k].step = step;
+        }
+}
+
+/* Zeroes the gradients whose life begins at a time. */
+static void
+begin(resect_exec *e, int time)
+{
+        const resect_plan *p = e->plan;
+        for (int v = 0; v < (int)p->n_values; v++)
+                if (p->values[v].grad >= 0 && p->values[v].root == v &&
+                        p->blocks[p->values[v].grad].from == time)
+                        memset(e->grads[v].data, 0, e->grads[v].size);
+}
+
+void
+rs_exec_backward(resect_exec *e, const resect_tensor *douts)
+{
+        const resect_plan *p = e->plan;
+        int n = (int)p->n_steps;
+        memset(e->gradients, 0, e->parameters.count * sizeof(float));
+        begin(e, n);
+        for (size_t i = 0; i < p->n_outputs; i++) {
+                resect_tensor *g = &e->grads[p->outputs[i]];
+                if (!g->data || !douts[i].data)
+                        continue;
+                size_t count = g->size / (rs_dtype_bits((int32_t)g->dtype) / 8);
+                for (size_t j = 0; j < count;
+                        j++) /* added: two outputs may be views of one value */
+                        rs_store(g->data, (int32_t)g->dtype, j,
+                                rs_load(g->data, (int32_t)g->dtype, j) +
+                                        rs_load(douts[i].data, (int32_t)g->dtype, j));
+        }
+        for (int k = n - 1; k >= 0; k--) {
+                if (k < n - 1)
+                        begin(e, 2 * n - 1 - k);
+                if (p->steps[k].backward)
+                        p->steps[k].op->backward(&e->calls[k]);
+        }
+}

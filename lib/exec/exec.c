@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: 0BSD */
+/*
+ * Running a plan. All pointers are worked out when the exec is made: every step's call stands
+ * ready, and a run only sets the inputs' addresses and goes through the steps. Kernels neither
+ * allocate nor fail, so neither does a run once shapes are right.
+ */
+#include "exec/inside.h"
+
+#include <string.h>
+#include "base/clock.h"
+
+static bool
+make_views(resect_exec *e, resect_error *err)
+{
+        const resect_plan *p = e->plan;
+        e->values = RS_NEW(&e->arena, p->n_values + 1, resect_tensor, err);
+        e->grads = RS_NEW(&e->arena, p->n_values + 1, resect_tensor, err);
+        e->calls = RS_NEW(&e->arena, p->n_steps + 1, rs_call, err);
+        e->seconds = RS_NEW(&e->arena, p->n_steps + 1, double, err);
+        e->slab = rs_alloc_aligned(p->slab_bytes, err);
+        e->scratch = rs_alloc_aligned(p->scratch_bytes, err);
+        if (!e->values || !e->grads || !e->calls || !e->seconds || !e->slab || !e->scratch)
+                return false;
+        for (size_t v = 0; v < p->n_values; v++) {
+                const rs_pvalue *x = &p->values[v];
+                resect_tensor *t = &e->values[v];
+                t->dtype = (resect_dtype)x->type.dtype;
+                t->rank = x->type.rank;
+                t->size = x->bytes;
+                memcpy(t->dims, x->type.dims, sizeof t->dims);
+                e->grads[v] = *t;
+        }
+        return true;
+}
+
+/* The addresses of everything that is not bound at run time. Needs the weights. */
+static void
+find_addresses(resect_exec *e)
+{
+        const resect_plan *p = e->plan;
+        for (int v = 0; v < (int)p->n_values; v++) {
+                const rs_pvalue *x = &p->values[v];
+                if (x->place == RS_PLACE_SLAB && x->root == v && x->step >= 0) {
+                        e->values[v].data =
+                                e->slab + p->blocks[p->values[rs_plan_home(p, v)].block].offset;
+                        if (x->grad >= 0)
+                                e->grads[v].data = e->slab + p->blocks[x->grad].offset;
+                } else if (x->place == RS_PLACE_KNOWN && x->root == v) {
+                        e->values[v].data = (void *)(uintptr_t)x->known; /* kernels only read it */
+                }
+        }
+        for (size_t v = 0; v < p->n_values; v++) {
+                e->values[v].data = e->values[p->values[v].root].data;
+                e->grads[v].data = e->grads[p->values[v].root].data;
+        }
+}
+
+/* BatchNormalization in training writes its running statistics where they are kept. */
+static void
+bind_statistics(resect_exec *e, const rs_pstep *s, rs_call *c)
+{
+        for (size_t i = 2; i < s->n_in && i < 32; i++) {
+                if (!(s->op->statistics >> i & 1) || s->in[i] < 0 ||
+                        !e->plan->values[e->plan->values[s->in[i]].root].statistic)
+                        continue;
+                resect_tensor *kept = &e->values[s->in[i]];
+                size_t j = i - 2;
+                if (j < s->n_out && s->out[j] >= 0)
+                        e->values[s->out[j]].data = kept->data;
+                c->out[j] = kept;
+                if (c->n_out <= j)
+                        c->n_out = j + 1;
+        }
+}
+
+static void
+make_calls(resect_exec *e)
+{
+        const resect_plan *p = e->plan;
+        for (size_t k = 0; k < p->n_steps; k++) {
+                const rs_pstep *s = &p->steps[k];
+                rs_call *c = &e->calls[k];
+                *c = (rs_call){.state = s->state,
+                        .threads = p->threads,
+                        .training = p->training,
+                        .stream = k,
+                        .n_in = s->n_in,
+                        .n_out = s->n_out,
+                        .relu = s->relu,
+                        .scratch = e->scratch};
+                if (s->saved_block >= 0)
+                        c->saved = e->slab + p->blocks[s->saved_block].offset;
+                if (s->residual >= 0)
+                        c->residual = &e->values[s->residual];
+                for (size_t i = 0; i < s->n_in; i++) {
+                        if (s->in[i] < 0)
+                                continue;
+                        c->in[i] = &e->values[s->in[i]];
+                        if (s->backward && p->values[p->values[s->in[i]].root].has_grad &&
+                                e->grads[s->in[i]].data)
+                                c->din[i] = &e->grads[s->in[i]];
+                }
+                for (size_t j = 0; j < s->n_out; j++) {
+                        if (s->out[j] < 0)
+                                continue;
+                        c->out[j] = &e->values[s->out[j]];
+                        if (s->backward && e->grads[s->out[j]].data)
+                                c->dout[j] = &e->grads[s->out[j]];
+                }
+                bind_statistics(e, s, c);
+        }
+}
+
+resect_exec *
+rs_exec_sharing(resect_plan *p, resect_exec *base, resect_error *err)
+{
+        resect_exec *e = rs_alloc(1, sizeof *e, err);
+        if (!e)
+                return NULL;
+        e->plan = p;
+        if (make_views(e, err) && rs_exec_load(e, base, err)) {
+                find_addresses(e);
+                make_calls(e);
+                return e;
+        }
+        resect_exec_free(e);
+        return NULL;
+}
+
+resect_exec *
+resect_exec_make(resect_plan *p, resect_error *err)
+{
+        return rs_exec_sharing(p, NULL, err);
+}
+
+void
+resect_exec_free(resect_exec *e)
+{
+        if (!e)
+                return;
+        if (e->owns_slabs) {
+                rs_free_aligned(e->parameters.values);
+                rs_free_aligned(e->statistics.values);
+                rs_free_aligned(e->gradients);
+        }
+        rs_free_aligned(e->slab);
+        rs_free_aligned(e->scratch);
+        rs_free_aligned(e->weights);
+        rs_arena_free(&e->arena);
+        rs_free(e);
+}
+
+static bool
+bind_inputs(resect_exec *e, const resect_tensor *inputs, resect_error *err)
+{
+        const resect_plan *p = e->plan;
+        for (size_t i = 0; i < p->n_inputs; i++) {
+                const resect_tensor *want = &p->input_shapes[i], *have = &inputs[i];
+                bool same =
+                        have->dtype == want->dtype && have->rank == want->rank &&
+                        !memcmp(have->dims, want->dims, sizeof *have->dims * (size_t)want->rank);
+                if (!same)
+                        return rs_fail(err, RESECT_ARG,
+                                "input '%s' does not have the planned shape or type",
+                                p->values[p->inputs[i]].name);
+                e->values[p->inputs[i]].data = have->data;
+        }
+        for (size_t v = 0; v < p->n_values; v++)
+                if (p->values[v].place == RS_PLACE_INPUT)
+                        e->values[v].data = e->values[p->values[v].root].data;
+        return true;
+}
+
+bool
+resect_exec_run(
+        resect_exec *e, const resect_tensor *inputs, resect_tensor *outputs, resect_error *err)
+{
+        const resect_plan *p = e->plan;
+        if (!bind_inputs(e, inputs, err))
+                return false;
+        for (size_t k = 0; k < p->n_steps; k++) {
+                if (p->steps[k].view)
+                        continue;
+                double start = rs_now();
+                p->steps[k].op->forward(&e->calls[k]);
+                e->seconds[k] += rs_now() - start;
+        }
+        for (size_t i = 0; outputs && i < p->n_outputs; i++)
+                outputs[i] = e->values[p->outputs[i]];
+        return true;
+}
+
+double
+resect_exec_step_seconds(const resect_exec *e, size_t i)
+{
+        return i < e->plan->n_steps ? e->seconds[i] : 0;
+}

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: 0BSD */
+/*
+ * The weights of an exec: copied once from the model into aligned memory, with BatchNormalization
+ * folded in where the plan says so. What is trained and the running statistics go into flat slabs;
+ * an exec that shares with another one points there.
+ */
+#include "exec/inside.h"
+
+#include <math.h>
+#include <string.h>
+#include "tensor/dtype.h"
+
+enum { PAD = 16, ALIGN = 64 }; /* floats between pieces; bytes between weights */
+
+const rs_piece *
+rs_slab_find(const rs_slab *s, const char *name)
+{
+        for (size_t i = 0; i < s->n_pieces; i++)
+                if (!strcmp(s->pieces[i].name, name))
+                        return &s->pieces[i];
+        return NULL;
+}
+
+/* Lays out the trained weights, or the statistics, in the model's order. */
+static bool
+lay_out(resect_exec *e, rs_slab *slab, bool statistic, resect_error *err)
+{
+        const resect_plan *p = e->plan;
+        const rs_graph *g = &p->model->graph;
+        rs_map by_name = {0};
+        rs_piece *pieces = RS_NEW(&e->arena, g->n_tensors + 1, rs_piece, err);
+        bool ok = pieces != NULL;
+        for (size_t v = 0; ok && v < p->n_values; v++) {
+                rs_pvalue *x = &p->values[v];
+                if (x->root == (int)v && (statistic ? x->statistic : x->trained))
+                        ok = rs_map_put(&by_name, x->tensor->name, x, NULL, err);
+        }
+        for (size_t i = 0; ok && i < g->n_tensors; i++) {
+                const rs_pvalue *x = rs_map_get(&by_name, g->tensors[i]->name);
+                if (!x)
+                        continue;
+                rs_piece *piece = &pieces[slab->n_pieces++];
+                *piece = (rs_piece){.name = x->tensor->name,
+                        .offset = slab->count,
+                        .count = x->tensor->count,
+                        .rank = x->type.rank};
+                memcpy(piece->dims, x->type.dims, sizeof piece->dims);
+                slab->count += (piece->count + PAD - 1) / PAD * PAD;
+        }
+        rs_map_free(&by_name);
+        slab->pieces = pieces;
+        return ok;
+}
+
+static bool
+make_slab(rs_slab *slab, resect_error *err)
+{
+        slab->values = rs_alloc_aligned(slab->count * sizeof(float), err);
+        if (slab->values)
+                memset(slab->values, 0, slab->count * sizeof(float));
+        return slab->values != NULL;
+}
+
+/* The bytes of a weight, copied to dst in the machine's order. */
+static bool
+copy_weight(const resect_exec *e, const rs_pvalue *x, void *dst, resect_error *err)
+{
+        rs_arena scratch = {0};
+        rs_span raw;
+        bool ok = rs_tensor_bytes(e->plan->model, x->tensor, &scratch, &raw, err);
+        if (ok)
+                rs_from_little(dst, raw.data, x->tensor->dtype, x->tensor->count);
+        rs_arena_free(&scratch);
+        return ok;
+}
+
+/* The current floats of a weight: from another exec's slabs when it trains it, else copied from the
+ * model into *own. */
+static const float *
+current(const resect_exec *e, const resect_exec *trained, int v, float **own, resect_error *err)
+{
+        const rs_pvalue *x = &e->plan->values[v];
+        const rs_slab *slabs[] = {
+                trained ? &trained->parameters : NULL, trained ? &trained->statistics : NULL};
+        *own = NULL;
+        for (int i = 0; i < 2; i++) {
+                const rs_piece *piece = slabs[i] ? rs_slab_find(slabs[i], x->tensor->name) : NULL;
+                if (piece && piece->count == x->tensor->count)
+                        return slabs[i]->values + piece->offset;
+        }
+        *own = rs_alloc_aligned(x->bytes, err);
+        if (*own && copy_weight(e, x, *own, err))
+                return *own;
+        return NULL;
+}
+
+static bool
+fold(resect_exec *e, const resect_exec *trained, const rs_pfold *f, resect_error *err)
+{
+        const int from[6] = {f->w, f->bias, f->scale, f->shift, f->mean, f->var};
+        const float *in[6] = {0};
+        float *own[6] = {0};
+        bool ok = true;
+        for (int i = 0; i < 6 && ok; i++)
+                if (from[i] >= 0)
+                        ok = (in[i] = current(e, trained, from[i], &own[i], err)) != NULL;
+        if (ok) {
+                size_t channels = e->plan->values[f->scale].tensor->count;
+                size_t per = channels ? e->plan->values[f->w].tensor->count / channels : 0;
+                float *w = e->values[f->w_out].data, *bias = e->values[f->bias_out].data;
+                for (size_t c = 0; c < channels; c++) {
+                        double s = in[2][c] / sqrt((double)in[5][c] + (double)f->epsilon);
+                        for (size_t i = 0; i < per; i++)
+                                w[c * per + i] = (float)(in[0][c * per + i] * s);
+                        bias[c] = (float)(((in[1] ? (double)in[1][c] : 0.0) - in[4][c]) * s +
+                                          in[3][c]);
+                }
+        }
+        for (int i = 0; i < 6; i++)
+                rs_free_aligned(own[i]);
+        return ok;
+}
+
+/* Marks the weights that some step reads as they are. */
+static bool *
+weights_read(resect_exec *e, resect_error *err)
+{
+        const resect_plan *p = e->plan;
+        bool *read = RS_NEW(&e->arena, p->n_values + 1, bool, err);
+        for (size_t k = 0; read && k < p->n_steps; k++) {
+                for (size_t i = 0; i < p->steps[k].n_in; i++)
+                        if (p->steps[k].in[i] >= 0)
+                                read[p->values[p->steps[k].in[i]].root] = true;
+                if (p->steps[k].residual >= 0)
+                        read[p->values[p->steps[k].residual].root] = true;
+        }
+        for (size_t i = 0; read && i < p->n_outputs; i++)
+                read[p->values[p->outputs[i]].root] = true;
+        return read;
+}
+
+/* Where base keeps the same weight, or NULL. */
+static void *
+shared(const resect_exec *base, const rs_pvalue *x)
+{
+        for (size_t v = 0; base && v < base->plan->n_values; v++) {
+                const rs_pvalue *y = &base->plan->values[v];
+                if (y->place == x->place && y->root == (int)v && y->bytes == x->bytes &&
+                        !strcmp(y->name, x->name) && base->values[v].data)
+                        return base->values[v].data;
+        }
+        return NULL;
+}
+
+/* Trained weights and statistics: a piece of their slab. */
+static bool
+place_trained(resect_exec *e, resect_error *err)
+{
+        const resect_plan *p = e->plan;
+        for (size_t v = 0; v < p->n_values; v++) {
+                const rs_pvalue *x = &p->values[v];
+                if (x->root != (int)v || (!x->trained && !x->statistic))
+                        continue;
+                rs_slab *slab = x->trained ? &e->parameters : &e->statistics;
+                const rs_piece *piece = rs_slab_find(slab, x->tensor->name);
+                if (!piece || piece->count != x->tensor->count)
+                        return rs_fail(err, RESECT_ARG, "%s: not trained by the exec to share with",
+                                x->tensor->name);
+                e->values[v].data = slab->values + piece->offset;
+                if (x->trained)
+                        e->grads[v].data = e->gradients + piece->offset;
+                if (e->owns_slabs && !copy_weight(e, x, e->values[v].data, err))
+                        return false;
+        }
+        return true;
+}
+
+/* All others: shared with base where it has them, else in this exec's own memory. */
+static bool
+place_fixed(resect_exec *e, const resect_exec *base, const bool *read, resect_error *err)
+{
+        const resect_plan *p = e->plan;
+        size_t total = 0;
+        for (int pass = 0; pass < 2; pass++) {
+                size_t at = 0;
+                for (size_t v = 0; v < p->n_values; v++) {
+                        const rs_pvalue *x = &p->values[v];
+                        bool weight = x->place == RS_PLACE_WEIGHT && read[v] && !x->trained &&
+                                      !x->statistic;
+                        if (x->root != (int)v || (!weight && x->place != RS_PLACE_FOLDED))
+                                continue;
+                        void *there = pass == 0 ? shared(base, x) : NULL;
+                        if (there)
+                                e->values[v].data = there;
+                        if (e->values[v].data)
+                                continue;
+                        if (pass == 1)
+                                e->values[v].data = e->weights + at;
+                        if (pass == 1 && weight && !copy_weight(e, x, e->values[v].data, err))
+                                return false;
+                        if (!rs_add(at, (x->bytes / ALIGN + 1) * ALIGN, &at))
+                                return rs_fail_nomem(err);
+                }
+                total = at;
+                if (pass == 0 && !(e->weights = rs_alloc_aligned(total, err)))
+                        return false;
+        }
+        return true;
+}
+
+bool
+rs_exec_load(resect_exec *e, const resect_exec *base, resect_error *err)
+{
+        const resect_plan *p = e->plan;
+        e->owns_slabs = !base || !p->training;
+        if (!e->owns_slabs) {
+                e->parameters = base->parameters;
+                e->statistics = base->statistics;
+                e->gradients = base->gradients;
+        } else if (p->training) {
+                if (!lay_out(e, &e->parameters, false, err) ||
+                        !lay_out(e, &e->statistics, true, err) || !make_slab(&e->parameters, err) ||
+                        !make_slab(&e->statistics, err) ||
+                        !(e->gradients =
+                                        rs_alloc_aligned(e->parameters.count * sizeof(float), err)))
+                        return false;
+                memset(e->gradients, 0, e->parameters.count * sizeof(float));
+        }
+        bool *read = weights_read(e, err);
+        if (!read || !place_trained(e, err) || !place_fixed(e, base, read, err))
+                return false;
+        for (size_t i = 0; i < p->n_folds; i++)
+                if (!fold(e, NULL, &p->folds[i], err))
+                        return false;
+        return true;
+}
+
+bool
+rs_exec_refresh(resect_exec *e, const resect_exec *trained, resect_error *err)
+{
+        const resect_plan *p = e->plan;
+        for (size_t v = 0; v < p->n_values; v++) {
+                const rs_pvalue *x = &p->values[v];
+                if (x->place != RS_PLACE_WEIGHT || x->root != (int)v || !e->values[v].data)
+                        continue;
+                const rs_slab *slabs[] = {&trained->parameters, &trained->statistics};
+                for (int i = 0; i < 2; i++) {
+                        const rs_piece *piece = rs_slab_find(slabs[i], x->tensor->name);
+                        if (piece && piece->count == x->tensor->count)
+                                memcpy(e->values[v].data, slabs[i]->values + piece->offset,
+                                        piece->count * sizeof(float));
+                }
+        }
+        for (size_t i = 0; i < p->n_folds; i++)
+                if (!fold(e, trained, &p->folds[i], err))
+                        return false;
+        return true;
+}
+
+bool
+rs_exec_store(const resect_exec *e, resect_model *m, resect_error *err)
+{
+        const rs_slab *slabs[] = {&e->parameters, &e->statistics};
+        for (int k = 0; k < 2; k++)
+                for (size_t i = 0; i < slabs[k]->n_pieces; i++) {
+                        const rs_piece *piece = &slabs[k]->pieces[i];
+                        rs_tensor *t = NULL;
+                        for (size_t j = 0; j < m->graph.n_tensors && !t; j++)
+                                if (!strcmp(m->graph.tensors[j]->name, piece->name))
+                                        t = m->graph.tensors[j];
+                        if (!t || t->dtype != RESECT_FLOAT || t->count != piece->count)
+                                return rs_fail(err, RESECT_ARG,
+                                        "%s: the model has no such float32 tensor of %zu elements",
+                                        piece->name, piece->count);
+                        if (!rs_tensor_renew(m, t, t->rank, t->dims, err))
+                                return false;
+                        /* renew's payload is ours to write, in the file's byte order */
+                        rs_from_little((void *)(uintptr_t)t->data.data,
+                                slabs[k]->values + piece->offset, RESECT_FLOAT, piece->count);
+                }
+        return true;
+}
