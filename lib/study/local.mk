@@ -1,1 +1,4 @@
 # SPDX-License-Identifier: 0BSD
+libcore_la_SOURCES += \
+	lib/study/metrics.c lib/study/metrics.h \
+	lib/study/resample.c

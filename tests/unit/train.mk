@@ -1,1 +1,6 @@
 # SPDX-License-Identifier: 0BSD
+check_PROGRAMS += tests/unit/test_loss tests/unit/test_metrics
+tests_unit_test_loss_SOURCES = tests/unit/test_loss.c tests/unit/unit.h
+tests_unit_test_loss_LDADD = $(UNIT_LIBS) -lm
+tests_unit_test_metrics_SOURCES = tests/unit/test_metrics.c tests/unit/unit.h
+tests_unit_test_metrics_LDADD = $(UNIT_LIBS) -lm
