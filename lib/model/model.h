@@ -121,6 +121,12 @@ struct resect_model {
         bool frozen_known;
         const char **labels; /* decoded resect.labels, NULL until asked */
         size_t n_labels;
+        void (*release)(resect_model *m); /* set by lib/onnx: closes input and external; called once by resect_model_free */
+        struct rs_grown { /* the arrays that rs_array_push grew last, and the room they have */
+                void **array;
+                size_t count, cap;
+        } grown[8];
+        size_t next_grown;
 };
 
 /* model.c: an empty model; and small queries. */
@@ -145,7 +151,7 @@ void rs_node_drop_attr(rs_node *n, const char *name);
 /* Building. All strings are copied into the model's arena. n_in and n_out strings follow as arrays. */
 rs_node *rs_model_add_node(resect_model *m, const char *op, const char *name, const char *const *in, size_t n_in,
         const char *const *out, size_t n_out, resect_error *err) RESECT_MUST;
-/* A new initializer with a zeroed, writable payload of its own; (void *)t->data.data is 64-byte aligned and in the machine's
+/* A new initializer (listed as an input too where the IR version, below 4, demands that) with a zeroed, writable payload of its own; (void *)t->data.data is 64-byte aligned and in the machine's
    order on little-endian machines. */
 rs_tensor *rs_model_add_tensor(resect_model *m, const char *name, int32_t dtype, int rank, const int64_t *dims, resect_error *err)
         RESECT_MUST;
@@ -153,6 +159,7 @@ rs_tensor *rs_model_add_tensor(resect_model *m, const char *name, int32_t dtype,
 bool rs_tensor_renew(resect_model *m, rs_tensor *t, int rank, const int64_t *dims, resect_error *err) RESECT_MUST;
 rs_value *rs_model_make_value(resect_model *m, const char *name, int32_t dtype, int rank, const int64_t *dims,
         const char *const *symbols /* may be NULL */, resect_error *err) RESECT_MUST;
+/* Appends to an array of pointers: rs_array_push(m, (void ***)&g->nodes, &g->n_nodes, node, err). Costs a copy the first time. */
 bool rs_array_push(resect_model *m, void ***array, size_t *count, void *item, resect_error *err) RESECT_MUST;
 /* A name that no value, node or initializer of the graph has: wish, wish_1, wish_2 ... */
 const char *rs_model_fresh_name(resect_model *m, const char *wish, resect_error *err) RESECT_MUST;
@@ -174,8 +181,9 @@ typedef struct rs_link {
         rs_tensor *tensor;    /* initializer of that name, or NULL */
         rs_value *input;      /* graph input of that name, or NULL (may stand beside tensor) */
         bool is_output;       /* listed as a graph output */
-        rs_use *uses;         /* in node order */
+        rs_use *uses, *last_use; /* in node order */
         size_t n_uses;
+        bool captured;        /* read inside a subgraph (of an If, Loop or Scan), by its name: cannot be renamed */
 } rs_link;
 typedef struct rs_index {
         rs_arena arena;
@@ -193,9 +201,14 @@ bool rs_graph_sort(resect_model *m, resect_error *err) RESECT_MUST;
 bool rs_graph_prune(resect_model *m, resect_error *err) RESECT_MUST;
 /* Renames a value everywhere: makers, readers, inputs, outputs, value_info, initializer, resect.frozen. */
 bool rs_graph_rename(resect_model *m, const char *from, const char *to, resect_error *err) RESECT_MUST;
-/* Makes every reader of `from` (and the graph output, if it was one: its name is kept by renaming) read `to` instead. */
+/* Makes every reader of `from` (and the graph output, if it was one: its name is kept by renaming `to`, or by an Identity where
+   `to` cannot be renamed) read `to` instead. What made `from` is left without readers, for rs_graph_prune. */
 bool rs_graph_redirect(resect_model *m, const char *from, const char *to, resect_error *err) RESECT_MUST;
 void rs_node_touch(rs_node *n);
+
+/* subgraph.c: the names that the node's subgraphs (attributes of If, Loop, Scan) mention, their own and captured ones alike, in
+   the arena; *count is 0 for most nodes. */
+bool rs_node_subgraph_names(const rs_node *n, rs_arena *arena, const char ***names, size_t *count, resect_error *err) RESECT_MUST;
 
 /* frozen.c: resect.frozen holds initializer names, one a line. */
 bool rs_model_is_frozen(resect_model *m, const char *tensor);

@@ -1,1 +1,5 @@
 # SPDX-License-Identifier: 0BSD
+libcore_la_SOURCES += \
+	lib/tensor/compare.c \
+	lib/tensor/dtype.c lib/tensor/dtype.h \
+	lib/tensor/tensor.c

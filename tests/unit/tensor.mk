@@ -1,1 +1,4 @@
 # SPDX-License-Identifier: 0BSD
+check_PROGRAMS += tests/unit/test_dtype
+tests_unit_test_dtype_SOURCES = tests/unit/test_dtype.c tests/unit/unit.h
+tests_unit_test_dtype_LDADD = $(UNIT_LIBS) -lm
