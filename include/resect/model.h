@@ -65,6 +65,16 @@ RESECT_API size_t resect_model_output_count(const resect_model *m);
 RESECT_API bool resect_model_input(const resect_model *m, size_t i, resect_value *out);  /* false past the end */
 RESECT_API bool resect_model_output(const resect_model *m, size_t i, resect_value *out);
 
+/* Nodes, in file order. */
+typedef struct resect_node {
+        const char *name, *op, *domain; /* "" when absent */
+        const char *const *inputs;      /* [n_inputs]; "" for an absent optional one */
+        size_t n_inputs;
+        const char *const *outputs; /* [n_outputs] */
+        size_t n_outputs;
+} resect_node;
+RESECT_API bool resect_model_node(const resect_model *m, size_t i, resect_node *out); /* false past the end */
+
 /* Initializers, in file order. */
 RESECT_API size_t resect_model_tensor_count(const resect_model *m);
 typedef struct resect_tensor_info {

@@ -101,3 +101,19 @@ resect_model_tensor(const resect_model *m, size_t i, resect_tensor_info *out)
                 .frozen = rs_model_is_frozen((resect_model *)m, t->name)};
         return true;
 }
+
+bool
+resect_model_node(const resect_model *m, size_t i, resect_node *out)
+{
+        if (i >= m->graph.n_nodes)
+                return false;
+        const rs_node *n = m->graph.nodes[i];
+        *out = (resect_node){.name = n->name,
+                .op = n->op,
+                .domain = n->domain,
+                .inputs = n->in,
+                .n_inputs = n->n_in,
+                .outputs = n->out,
+                .n_outputs = n->n_out};
+        return true;
+}
