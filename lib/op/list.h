@@ -68,3 +68,7 @@ RS_OP(size)
 RS_OP(range)
 
 /* heavy: products, convolutions, normalisation, pools, softmax, quantised products */
+RS_OP(conv)
+RS_OP(conv_transpose)
+RS_OP(gemm)
+RS_OP(matmul)

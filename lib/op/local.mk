@@ -9,3 +9,11 @@ libcore_la_SOURCES += \
 	lib/op/unary.c \
 	lib/op/util.c lib/op/util.h \
 	lib/op/walk.c lib/op/walk.h
+# products, convolutions, normalisation, pools, softmax
+libcore_la_SOURCES += \
+	lib/op/conv.c \
+	lib/op/convolve.c lib/op/convolve.h lib/op/convolve.inc.h \
+	lib/op/gemm.c lib/op/gemm.h lib/op/gemm_kernel.inc.h \
+	lib/op/gemm_pack.c lib/op/gemm_pack.h lib/op/gemm_pack.inc.h \
+	lib/op/matmul.c lib/op/matmul.h lib/op/matmul.inc.h \
+	lib/op/window.c lib/op/window.h
