@@ -10,7 +10,8 @@ typedef struct conv {
 
 /* Sizes that may be symbols: fails when they surely differ. */
 static bool
-check_channels(const rs_infer *x, int64_t channels, int64_t per_group, int64_t group, resect_error *err)
+check_channels(
+        const rs_infer *x, int64_t channels, int64_t per_group, int64_t group, resect_error *err)
 {
         int64_t all = per_group;
 
@@ -35,7 +36,8 @@ check(rs_infer *x, bool transposed, int64_t *group, resect_error *err)
                 return false;
         const rs_type *in = x->in[0], *w = x->in[1], *b = rs_op_in(x, 2);
         if (in->rank < 3)
-                return rs_op_fail(x, err, RESECT_GRAPH, "input has rank %d, wants 3 or more", in->rank);
+                return rs_op_fail(
+                        x, err, RESECT_GRAPH, "input has rank %d, wants 3 or more", in->rank);
         if (w->rank != in->rank)
                 return rs_op_fail(
                         x, err, RESECT_GRAPH, "input has rank %d, weight %d", in->rank, w->rank);
@@ -45,8 +47,9 @@ check(rs_infer *x, bool transposed, int64_t *group, resect_error *err)
                 return rs_op_fail(x, err, RESECT_GRAPH, "group is %lld", (long long)*group);
         const int64_t cin = in->dims[1], w0 = w->dims[0];
         if (!rs_is_symbol(w0) && (w0 < 1 || w0 % *group))
-                return rs_op_fail(x, err, RESECT_GRAPH, "group %lld does not divide %lld %s channels",
-                        (long long)*group, (long long)w0, transposed ? "input" : "output");
+                return rs_op_fail(x, err, RESECT_GRAPH,
+                        "group %lld does not divide %lld %s channels", (long long)*group,
+                        (long long)w0, transposed ? "input" : "output");
         if (!check_channels(x, cin, transposed ? w0 / *group : w->dims[1], *group, err))
                 return false;
         int64_t cout = w0;
@@ -62,7 +65,8 @@ check(rs_infer *x, bool transposed, int64_t *group, resect_error *err)
         if (!rs_is_symbol(cout) && cout < 1)
                 return rs_op_fail(x, err, RESECT_GRAPH, "the output has no channels");
         if (b && (b->rank != 1 || !rs_size_equal(b->dims[0], cout, NULL)))
-                return rs_op_fail(x, err, RESECT_GRAPH, "bias has %lld numbers in rank %d, wants %lld",
+                return rs_op_fail(x, err, RESECT_GRAPH,
+                        "bias has %lld numbers in rank %d, wants %lld",
                         b->rank >= 1 ? (long long)b->dims[0] : 1LL, b->rank, (long long)cout);
         x->out[0].dims[0] = in->dims[0];
         x->out[0].dims[1] = cout;
@@ -105,15 +109,17 @@ conv_infer(rs_infer *x, resect_error *err)
                 !rs_op_out(x, 0, in->dtype, in->rank, out, err))
                 return false;
         return !x->concrete ||
-                settle(x, &w, in->dims[0], group, in->dims[1], out[1], in->dims + 2, out + 2, err);
+               settle(x, &w, in->dims[0], group, in->dims[1], out[1], in->dims + 2, out + 2, err);
 }
 
 static rs_finish
 finish_of(const rs_call *c, int32_t dtype)
 {
-        return (rs_finish){.dtype = dtype, .y = c->out[0]->data,
+        return (rs_finish){.dtype = dtype,
+                .y = c->out[0]->data,
                 .bias = c->n_in > 2 && c->in[2] ? c->in[2]->data : NULL,
-                .residual = c->residual ? c->residual->data : NULL, .relu = c->relu};
+                .residual = c->residual ? c->residual->data : NULL,
+                .relu = c->relu};
 }
 
 static void
@@ -145,14 +151,22 @@ conv_backward(const rs_call *c)
                         s->c.out_plane, c->din[2]->data, c->threads);
 }
 
-const rs_op rs_op_conv = {.name = "Conv", .domain = "", .since = 1,
-        .reads = RS_READS_IN(0) | RS_READS_IN(1), .alias = -1, .fuses = true, .trains = 1u << 1 | 1u << 2,
-        .infer = conv_infer, .forward = conv_forward, .backward = conv_backward};
+const rs_op rs_op_conv = {.name = "Conv",
+        .domain = "",
+        .since = 1,
+        .reads = RS_READS_IN(0) | RS_READS_IN(1),
+        .alias = -1,
+        .fuses = true,
+        .trains = 1u << 1 | 1u << 2,
+        .infer = conv_infer,
+        .forward = conv_forward,
+        .backward = conv_backward};
 
-/* An axis of ConvTranspose: the output size from attributes, or the paddings from output_shape or auto_pad. */
+/* An axis of ConvTranspose: the output size from attributes, or the paddings from output_shape or
+ * auto_pad. */
 static bool
-transposed_axis(const rs_infer *x, rs_window *w, int i, int64_t in, int64_t extra, const int64_t *wish,
-        int64_t *out, resect_error *err)
+transposed_axis(const rs_infer *x, rs_window *w, int i, int64_t in, int64_t extra,
+        const int64_t *wish, int64_t *out, resect_error *err)
 {
         const int64_t reach = (w->kernel[i] - 1) * w->dilation[i] + 1;
         int64_t full; /* without padding */
@@ -173,7 +187,8 @@ transposed_axis(const rs_infer *x, rs_window *w, int i, int64_t in, int64_t extr
         }
         *out = full - w->before[i] - w->after[i];
         if (in < 1 || *out < 1)
-                return rs_op_fail(x, err, RESECT_GRAPH, "the output's size would be %lld", (long long)*out);
+                return rs_op_fail(
+                        x, err, RESECT_GRAPH, "the output's size would be %lld", (long long)*out);
         return true;
 }
 
@@ -188,24 +203,29 @@ transposed_sizes(rs_infer *x, rs_window *w, const int64_t *in, int64_t *out, res
                 !rs_op_ints(x, "output_shape", &wish, &n_wish, err))
                 return false;
         if (extra && n_extra != axes)
-                return rs_op_fail(x, err, RESECT_GRAPH, "output_padding has %zu numbers, wants %zu", n_extra, axes);
+                return rs_op_fail(x, err, RESECT_GRAPH, "output_padding has %zu numbers, wants %zu",
+                        n_extra, axes);
         if (wish && n_wish == axes + 2)
                 wish += 2; /* some exporters give batch and channels as well */
         else if (wish && n_wish != axes)
-                return rs_op_fail(x, err, RESECT_GRAPH, "output_shape has %zu numbers, wants %zu", n_wish, axes);
+                return rs_op_fail(x, err, RESECT_GRAPH, "output_shape has %zu numbers, wants %zu",
+                        n_wish, axes);
         for (int i = 0; i < w->axes; i++) {
                 const int64_t e = extra ? extra[i] : 0;
                 if (e < 0 || e > INT32_MAX)
-                        return rs_op_fail(x, err, RESECT_GRAPH, "output_padding has %lld", (long long)e);
+                        return rs_op_fail(
+                                x, err, RESECT_GRAPH, "output_padding has %lld", (long long)e);
                 if (wish && (wish[i] < 1 || wish[i] > INT32_MAX))
-                        return rs_op_fail(x, err, RESECT_GRAPH, "output_shape has %lld", (long long)wish[i]);
+                        return rs_op_fail(
+                                x, err, RESECT_GRAPH, "output_shape has %lld", (long long)wish[i]);
                 if (rs_is_symbol(in[i]) || rs_is_symbol(w->kernel[i])) {
                         if (wish)
                                 out[i] = wish[i];
                         else if (!rs_op_size_new(x, &out[i], err))
                                 return false;
                 } else if (in[i] > INT32_MAX) {
-                        return rs_op_fail(x, err, RESECT_GRAPH, "an input size is %lld", (long long)in[i]);
+                        return rs_op_fail(
+                                x, err, RESECT_GRAPH, "an input size is %lld", (long long)in[i]);
                 } else if (!transposed_axis(x, w, i, in[i], e, wish, &out[i], err)) {
                         return false;
                 }
@@ -228,7 +248,7 @@ transpose_infer(rs_infer *x, resect_error *err)
                 !rs_op_out(x, 0, in->dtype, in->rank, out, err))
                 return false;
         return !x->concrete ||
-                settle(x, &w, in->dims[0], group, out[1], in->dims[1], out + 2, in->dims + 2, err);
+               settle(x, &w, in->dims[0], group, out[1], in->dims[1], out + 2, in->dims + 2, err);
 }
 
 static void
@@ -260,6 +280,13 @@ transpose_backward(const rs_call *c)
                         c->din[2]->data, c->threads);
 }
 
-const rs_op rs_op_conv_transpose = {.name = "ConvTranspose", .domain = "", .since = 1,
-        .reads = RS_READS_IN(0) | RS_READS_IN(1), .alias = -1, .fuses = true, .trains = 1u << 1 | 1u << 2,
-        .infer = transpose_infer, .forward = transpose_forward, .backward = transpose_backward};
+const rs_op rs_op_conv_transpose = {.name = "ConvTranspose",
+        .domain = "",
+        .since = 1,
+        .reads = RS_READS_IN(0) | RS_READS_IN(1),
+        .alias = -1,
+        .fuses = true,
+        .trains = 1u << 1 | 1u << 2,
+        .infer = transpose_infer,
+        .forward = transpose_forward,
+        .backward = transpose_backward};

@@ -28,7 +28,8 @@ static bool
 tap_lives(const axis *a, int64_t k)
 {
         const int64_t s = shift(a, k);
-        const int64_t o = s >= 0 ? 0 : -floor_div(s, a->stride); /* the first with o * stride + s >= 0 */
+        const int64_t o =
+                s >= 0 ? 0 : -floor_div(s, a->stride); /* the first with o * stride + s >= 0 */
 
         return o < a->out && o * a->stride + s < a->in;
 }
@@ -51,10 +52,12 @@ taps_of(const axis *a, int64_t r, int64_t *k /* NULL: count only */)
         return n;
 }
 
-/* The product of the axes' lists of taps. at: how far tap k lies from position 0, in the forward or the backward sense. */
+/* The product of the axes' lists of taps. at: how far tap k lies from position 0, in the forward or
+ * the backward sense. */
 static bool
-taps_make(const rs_infer *x, const axis *a, int axes, const int64_t *first /* of a phase, or NULL */, rs_tap **taps,
-        size_t **index, size_t *n_taps, resect_error *err)
+taps_make(const rs_infer *x, const axis *a, int axes,
+        const int64_t *first /* of a phase, or NULL */, rs_tap **taps, size_t **index,
+        size_t *n_taps, resect_error *err)
 {
         int64_t *lists[RS_AXES_MAX] = {NULL};
         size_t counts[RS_AXES_MAX] = {0}, n = 1, at[RS_AXES_MAX] = {0};
@@ -62,8 +65,8 @@ taps_make(const rs_infer *x, const axis *a, int axes, const int64_t *first /* of
         for (int i = 0; i < axes; i++) {
                 counts[i] = taps_of(&a[i], first ? first[i] : -1, NULL);
                 if (!rs_mul(n, counts[i], &n) || n > TAPS_MAX)
-                        return rs_op_fail(x, err, RESECT_UNSUPPORTED, "the kernel has more than %d places",
-                                (int)TAPS_MAX);
+                        return rs_op_fail(x, err, RESECT_UNSUPPORTED,
+                                "the kernel has more than %d places", (int)TAPS_MAX);
                 if (!(lists[i] = RS_NEW(x->arena, counts[i] + 1, int64_t, err)))
                         return false;
                 taps_of(&a[i], first ? first[i] : -1, lists[i]);
@@ -143,8 +146,8 @@ phases_make(const rs_infer *x, const axis *a, int axes, rs_conv *c, resect_error
 }
 
 bool
-rs_conv_make(const rs_infer *x, rs_conv *c, const rs_window *w, const int64_t *in, const int64_t *out,
-        resect_error *err)
+rs_conv_make(const rs_infer *x, rs_conv *c, const rs_window *w, const int64_t *in,
+        const int64_t *out, resect_error *err)
 {
         axis a[RS_AXES_MAX];
         rs_tap *taps;
@@ -153,7 +156,8 @@ rs_conv_make(const rs_infer *x, rs_conv *c, const rs_window *w, const int64_t *i
         c->axes = w->axes;
         c->in_plane = c->out_plane = c->volume = 1;
         for (int i = 0; i < w->axes; i++) {
-                a[i] = (axis){in[i], out[i], w->kernel[i], w->stride[i], w->dilation[i], w->before[i]};
+                a[i] = (axis){
+                        in[i], out[i], w->kernel[i], w->stride[i], w->dilation[i], w->before[i]};
                 c->in[i] = in[i];
                 c->out[i] = out[i];
                 c->stride[i] = w->stride[i];
@@ -233,46 +237,46 @@ typedef struct weights {
         const rs_conv *c;
 } weights;
 
-#define WEIGHTS(T, NAME)                                                                           \
-        static void emit_weights_##NAME(const void *result, const rs_gemm_tile *tile)              \
-        {                                                                                          \
-                const weights *t = result;                                                         \
-                const rs_conv *c = t->c;                                                           \
-                for (size_t i = tile->i0; i < tile->i1; i++) {                                     \
-                        T *w = (T *)t->w + (tile->batch * c->cout + i) * c->cin * c->volume;       \
-                        const double *v = tile->c + (i - tile->i0) * tile->ldc;                    \
-                        for (size_t j = tile->j0; j < tile->j1; j++, v++) {                        \
-                                T *e = w + j / c->n_taps * c->volume +                             \
-                                        c->taps[j % c->n_taps].weight;                             \
-                                *e = (T)((double)*e + *v);                                         \
-                        }                                                                          \
-                }                                                                                  \
-        }                                                                                          \
-        static void sum_channel_##NAME(const T *y, size_t images, size_t channels, size_t plane,   \
-                size_t ch, T *b)                                                                   \
-        {                                                                                          \
-                double lanes[8] = {0}, sum = 0;                                                    \
-                for (size_t n = 0; n < images; n++) {                                              \
-                        const T *p = y + (n * channels + ch) * plane;                              \
-                        size_t i = 0;                                                              \
-                        for (; i + 8 <= plane; i += 8)                                             \
-                                for (size_t l = 0; l < 8; l++)                                     \
-                                        lanes[l] += (double)p[i + l];                              \
-                        for (size_t l = 0; i + l < plane; l++)                                     \
-                                lanes[l] += (double)p[i + l];                                      \
-                }                                                                                  \
-                for (size_t l = 0; l < 8; l++)                                                     \
-                        sum += lanes[l];                                                           \
-                b[ch] = (T)((double)b[ch] + sum);                                                  \
+#define WEIGHTS(T, NAME)                                                                     \
+        static void emit_weights_##NAME(const void *result, const rs_gemm_tile *tile)        \
+        {                                                                                    \
+                const weights *t = result;                                                   \
+                const rs_conv *c = t->c;                                                     \
+                for (size_t i = tile->i0; i < tile->i1; i++) {                               \
+                        T *w = (T *)t->w + (tile->batch * c->cout + i) * c->cin * c->volume; \
+                        const double *v = tile->c + (i - tile->i0) * tile->ldc;              \
+                        for (size_t j = tile->j0; j < tile->j1; j++, v++) {                  \
+                                T *e = w + j / c->n_taps * c->volume +                       \
+                                       c->taps[j % c->n_taps].weight;                        \
+                                *e = (T)((double)*e + *v);                                   \
+                        }                                                                    \
+                }                                                                            \
+        }                                                                                    \
+        static void sum_channel_##NAME(                                                      \
+                const T *y, size_t images, size_t channels, size_t plane, size_t ch, T *b)   \
+        {                                                                                    \
+                double lanes[8] = {0}, sum = 0;                                              \
+                for (size_t n = 0; n < images; n++) {                                        \
+                        const T *p = y + (n * channels + ch) * plane;                        \
+                        size_t i = 0;                                                        \
+                        for (; i + 8 <= plane; i += 8)                                       \
+                                for (size_t l = 0; l < 8; l++)                               \
+                                        lanes[l] += (double)p[i + l];                        \
+                        for (size_t l = 0; i + l < plane; l++)                               \
+                                lanes[l] += (double)p[i + l];                                \
+                }                                                                            \
+                for (size_t l = 0; l < 8; l++)                                               \
+                        sum += lanes[l];                                                     \
+                b[ch] = (T)((double)b[ch] + sum);                                            \
         }
 WEIGHTS(float, f32)
 WEIGHTS(double, f64)
 
-#define CHOOSE(f)                                                                                  \
-        (dtype == RESECT_FLOAT            ? f##_f32                                                \
-                        : dtype == RESECT_DOUBLE  ? f##_f64                                        \
-                        : dtype == RESECT_FLOAT16 ? f##_f16                                        \
-                                                  : f##_bf16)
+#define CHOOSE(f)                                   \
+        (dtype == RESECT_FLOAT            ? f##_f32 \
+                : dtype == RESECT_DOUBLE  ? f##_f64 \
+                : dtype == RESECT_FLOAT16 ? f##_f16 \
+                                          : f##_bf16)
 
 static rs_gemm_emit *
 emitter(int32_t dtype)
@@ -281,36 +285,52 @@ emitter(int32_t dtype)
 }
 
 void
-rs_conv_product_make(
-        const rs_conv *c, int32_t xtype, const void *x, int32_t wtype, const void *w, rs_conv_product *p)
+rs_conv_product_make(const rs_conv *c, int32_t xtype, const void *x, int32_t wtype, const void *w,
+        rs_conv_product *p)
 {
         const size_t filter = c->cin * c->volume;
 
         memset(p, 0, sizeof *p);
-        p->w = (rs_rows){.data = w, .batch = c->cout * filter, .sj = filter, .len = filter, .sr = 1};
+        p->w = (rs_rows){
+                .data = w, .batch = c->cout * filter, .sj = filter, .len = filter, .sr = 1};
         if (c->index) {
                 p->w.len = c->n_taps;
                 p->w.sq = c->volume;
                 p->w.index = c->index;
         }
-        p->x = (rs_patches){.data = x, .image = c->groups * c->cin * c->in_plane, .channels = c->cin,
-                .axes = c->axes, .plane = c->in_plane, .places = c->out_plane, .taps = c->taps,
+        p->x = (rs_patches){.data = x,
+                .image = c->groups * c->cin * c->in_plane,
+                .channels = c->cin,
+                .axes = c->axes,
+                .plane = c->in_plane,
+                .places = c->out_plane,
+                .taps = c->taps,
                 .n_taps = c->n_taps};
         memcpy(p->x.size, c->in, sizeof c->in);
         memcpy(p->x.grid, c->out, sizeof c->out);
         memcpy(p->x.step, c->stride, sizeof c->stride);
-        p->g = (rs_gemm){.batch = c->groups, .m = c->cout, .n = c->images * c->out_plane,
-                .k = c->cin * c->n_taps, .pack_a = rs_rows_packer(wtype), .a = &p->w,
-                .pack_b = rs_patches_packer(xtype), .b = &p->x};
+        p->g = (rs_gemm){.batch = c->groups,
+                .m = c->cout,
+                .n = c->images * c->out_plane,
+                .k = c->cin * c->n_taps,
+                .pack_a = rs_rows_packer(wtype),
+                .a = &p->w,
+                .pack_b = rs_patches_packer(xtype),
+                .b = &p->x};
 }
 
 void
-rs_conv_apply(
-        const rs_conv *c, const void *x, const void *w, const rs_finish *f, int threads, void *scratch)
+rs_conv_apply(const rs_conv *c, const void *x, const void *w, const rs_finish *f, int threads,
+        void *scratch)
 {
         rs_conv_product p;
-        target t = {.f = *f, .image = c->groups * c->cout * c->out_plane, .channels = c->cout,
-                .plane = c->out_plane, .places = c->out_plane, .dense = true, .axes = c->axes};
+        target t = {.f = *f,
+                .image = c->groups * c->cout * c->out_plane,
+                .channels = c->cout,
+                .plane = c->out_plane,
+                .places = c->out_plane,
+                .dense = true,
+                .axes = c->axes};
 
         for (int i = 0; i < c->axes; i++) {
                 t.grid[i] = t.size[i] = c->out[i];
@@ -334,11 +354,14 @@ fill(int32_t dtype, const target *t, size_t images, size_t channels, int threads
 }
 
 void
-rs_conv_spread(
-        const rs_conv *c, const void *y, const void *w, const rs_finish *f, int threads, void *scratch)
+rs_conv_spread(const rs_conv *c, const void *y, const void *w, const rs_finish *f, int threads,
+        void *scratch)
 {
-        target t = {.f = *f, .image = c->groups * c->cin * c->in_plane, .channels = c->cin,
-                .plane = c->in_plane, .axes = c->axes};
+        target t = {.f = *f,
+                .image = c->groups * c->cin * c->in_plane,
+                .channels = c->cin,
+                .plane = c->in_plane,
+                .axes = c->axes};
         size_t reached = 0;
 
         for (int i = 0; i < c->axes; i++) {
@@ -351,11 +374,20 @@ rs_conv_spread(
                 fill(f->dtype, &t, c->images, c->groups * c->cin, threads);
         for (size_t i = 0; i < c->n_phases; i++) {
                 const rs_phase *p = &c->phases[i];
-                const rs_rows a = {.data = w, .batch = c->cout * c->cin * c->volume, .sj = c->volume,
-                        .len = p->n_taps, .sq = c->cin * c->volume, .index = p->index};
-                rs_patches b = {.data = y, .image = c->groups * c->cout * c->out_plane,
-                        .channels = c->cout, .axes = c->axes, .plane = c->out_plane,
-                        .places = p->places, .taps = p->taps, .n_taps = p->n_taps};
+                const rs_rows a = {.data = w,
+                        .batch = c->cout * c->cin * c->volume,
+                        .sj = c->volume,
+                        .len = p->n_taps,
+                        .sq = c->cin * c->volume,
+                        .index = p->index};
+                rs_patches b = {.data = y,
+                        .image = c->groups * c->cout * c->out_plane,
+                        .channels = c->cout,
+                        .axes = c->axes,
+                        .plane = c->out_plane,
+                        .places = p->places,
+                        .taps = p->taps,
+                        .n_taps = p->n_taps};
                 for (int k = 0; k < c->axes; k++)
                         b.step[k] = 1;
                 memcpy(b.size, c->out, sizeof b.size);
@@ -364,9 +396,16 @@ rs_conv_spread(
                 memcpy(t.first, p->first, sizeof t.first);
                 t.places = p->places;
                 t.dense = p->places == c->in_plane;
-                const rs_gemm g = {.batch = c->groups, .m = c->cin, .n = c->images * p->places,
-                        .k = c->cout * p->n_taps, .pack_a = rs_rows_packer(f->dtype), .a = &a,
-                        .pack_b = rs_patches_packer(f->dtype), .b = &b, .emit = emitter(f->dtype), .c = &t};
+                const rs_gemm g = {.batch = c->groups,
+                        .m = c->cin,
+                        .n = c->images * p->places,
+                        .k = c->cout * p->n_taps,
+                        .pack_a = rs_rows_packer(f->dtype),
+                        .a = &a,
+                        .pack_b = rs_patches_packer(f->dtype),
+                        .b = &b,
+                        .emit = emitter(f->dtype),
+                        .c = &t};
                 rs_gemm_run(&g, threads, scratch);
         }
 }
@@ -384,14 +423,22 @@ is_pointwise(const rs_conv *c)
 }
 
 void
-rs_conv_correlate(
-        const rs_conv *c, const void *x, const void *y, int32_t dtype, void *w, int threads, void *scratch)
+rs_conv_correlate(const rs_conv *c, const void *x, const void *y, int32_t dtype, void *w,
+        int threads, void *scratch)
 {
         rs_conv_product p;
-        const rs_rows a = {.data = y, .batch = c->cout * c->out_plane, .sj = c->out_plane,
-                .len = c->out_plane, .sq = c->groups * c->cout * c->out_plane, .sr = 1};
-        const rs_rows same = {.data = x, .batch = c->cin * c->in_plane, .sj = c->in_plane,
-                .len = c->in_plane, .sq = c->groups * c->cin * c->in_plane, .sr = 1};
+        const rs_rows a = {.data = y,
+                .batch = c->cout * c->out_plane,
+                .sj = c->out_plane,
+                .len = c->out_plane,
+                .sq = c->groups * c->cout * c->out_plane,
+                .sr = 1};
+        const rs_rows same = {.data = x,
+                .batch = c->cin * c->in_plane,
+                .sj = c->in_plane,
+                .len = c->in_plane,
+                .sq = c->groups * c->cin * c->in_plane,
+                .sr = 1};
         const weights t = {w, c};
 
         rs_conv_product_make(c, dtype, x, dtype, w, &p);
@@ -409,8 +456,8 @@ rs_conv_correlate(
 }
 
 void
-rs_conv_sum(
-        int32_t dtype, const void *y, size_t images, size_t channels, size_t plane, void *b, int threads)
+rs_conv_sum(int32_t dtype, const void *y, size_t images, size_t channels, size_t plane, void *b,
+        int threads)
 {
         RS_PARALLEL(rs_threads_for(threads, images * channels * plane))
         for (size_t ch = 0; ch < channels; ch++)

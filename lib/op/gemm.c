@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * C is cut into tiles, one task each. A task packs, depth block by depth block, its rows of A and its columns of B into its
- * thread's scratch and multiplies panel by panel into a tile of doubles that stays in the cache until it is finished. Sizes are
- * such that tile, block of A and block of B share a second-level cache of 1 MiB, and a panel of B the first level.
+ * C is cut into tiles, one task each. A task packs, depth block by depth block, its rows of A and
+ * its columns of B into its thread's scratch and multiplies panel by panel into a tile of doubles
+ * that stays in the cache until it is finished. Sizes are such that tile, block of A and block of B
+ * share a second-level cache of 1 MiB, and a panel of B the first level.
  */
 #include "op/gemm.h"
 
@@ -21,8 +22,8 @@ enum { DEPTH = 160, ROWS = 128, COLUMNS = 240, LINE = 64 };
 typedef void kernel(size_t k, const double *a, const double *b, double *c, size_t ldc);
 struct rs_gemm_isa {
         const char *name;
-        size_t vl;        /* doubles in a vector; a panel of B is up to three vectors wide */
-        size_t mr[3];     /* heights of a panel of A, largest first; the last is 1 */
+        size_t vl;         /* doubles in a vector; a panel of B is up to three vectors wide */
+        size_t mr[3];      /* heights of a panel of A, largest first; the last is 1 */
         kernel *run[3][3]; /* [height][vectors - 1] */
 };
 
@@ -32,10 +33,10 @@ struct rs_gemm_isa {
 #define UNROLL _Pragma("GCC unroll 8")
 #endif
 
-#define TABLE(isa, wide, high, low)                                                                \
-        static const struct rs_gemm_isa isa##_table = {#isa, wide, {high, low, 1},                 \
-                {{isa##_##high##_1, isa##_##high##_2, isa##_##high##_3},                           \
-                        {isa##_##low##_1, isa##_##low##_2, isa##_##low##_3},                       \
+#define TABLE(isa, wide, high, low)                                                \
+        static const struct rs_gemm_isa isa##_table = {#isa, wide, {high, low, 1}, \
+                {{isa##_##high##_1, isa##_##high##_2, isa##_##high##_3},           \
+                        {isa##_##low##_1, isa##_##low##_2, isa##_##low##_3},       \
                         {isa##_1_1, isa##_1_2, isa##_1_3}}};
 
 /* Two doubles at a time: SSE2, NEON, or whatever the compiler makes of it. */
@@ -118,7 +119,8 @@ rs_gemm_isa_name(const struct rs_gemm_isa *isa)
         return isa->name;
 }
 
-/* How a product is cut. Rows are a multiple of every panel's height, columns of every panel's width. */
+/* How a product is cut. Rows are a multiple of every panel's height, columns of every panel's
+ * width. */
 typedef struct cut {
         size_t rows, columns, n_rows, n_columns; /* of a tile; tiles down and across */
 } cut;
@@ -232,10 +234,22 @@ run_tile(const job *j, size_t number, int thread)
         memset(c, 0, round_up(rows, isa->mr[0]) * columns * sizeof(double));
         for (size_t k = 0; k < g->k; k += DEPTH) {
                 const size_t depth = smaller(DEPTH, g->k - k);
-                const rs_gemm_block pa = {.batch = t.batch, .k0 = k, .k1 = k + depth, .j0 = t.i0,
-                        .j1 = t.i1, .nr = isa->mr[0], .last = last_height(isa, rows), .out = a};
-                const rs_gemm_block pb = {.batch = t.batch, .k0 = k, .k1 = k + depth, .j0 = t.j0,
-                        .j1 = t.j1, .nr = nr, .last = (columns - 1) % nr + 1, .out = b};
+                const rs_gemm_block pa = {.batch = t.batch,
+                        .k0 = k,
+                        .k1 = k + depth,
+                        .j0 = t.i0,
+                        .j1 = t.i1,
+                        .nr = isa->mr[0],
+                        .last = last_height(isa, rows),
+                        .out = a};
+                const rs_gemm_block pb = {.batch = t.batch,
+                        .k0 = k,
+                        .k1 = k + depth,
+                        .j0 = t.j0,
+                        .j1 = t.j1,
+                        .nr = nr,
+                        .last = (columns - 1) % nr + 1,
+                        .out = b};
                 g->pack_a(g->a, &pa);
                 g->pack_b(g->b, &pb);
                 multiply(isa, a, b, c, t.ldc, rows, columns, depth);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * Packing. What a tap sees is worked out position by position once (bounds, places) and then used for all channels, so that the
- * inner loops are loads, conversions and stores. The same source is compiled for each element type.
+ * Packing. What a tap sees is worked out position by position once (bounds, places) and then used
+ * for all channels, so that the inner loops are loads, conversions and stores. The same source is
+ * compiled for each element type.
  */
 #include "op/gemm_pack.h"
 
@@ -128,38 +129,30 @@ place(const rs_gemm_block *b, size_t j, size_t k, size_t *width)
 #define QUANTISED
 #include "op/gemm_pack.inc.h"
 
-#define CHOOSE(f)                                                                                  \
-        switch (dtype) {                                                                           \
-        case RESECT_FLOAT:                                                                         \
-                return f##_f32;                                                                    \
-        case RESECT_DOUBLE:                                                                        \
-                return f##_f64;                                                                    \
-        case RESECT_FLOAT16:                                                                       \
-                return f##_f16;                                                                    \
-        case RESECT_BFLOAT16:                                                                      \
-                return f##_bf16;                                                                   \
-        case RESECT_UINT8:                                                                         \
-                return f##_u8;                                                                     \
-        case RESECT_INT8:                                                                          \
-                return f##_s8;                                                                     \
-        default:                                                                                   \
-                return NULL;                                                                       \
+#define CHOOSE(f)                \
+        switch (dtype) {         \
+        case RESECT_FLOAT:       \
+                return f##_f32;  \
+        case RESECT_DOUBLE:      \
+                return f##_f64;  \
+        case RESECT_FLOAT16:     \
+                return f##_f16;  \
+        case RESECT_BFLOAT16:    \
+                return f##_bf16; \
+        case RESECT_UINT8:       \
+                return f##_u8;   \
+        case RESECT_INT8:        \
+                return f##_s8;   \
+        default:                 \
+                return NULL;     \
         }
 
 rs_gemm_pack *
-rs_rows_packer(int32_t dtype)
-{
-        CHOOSE(rows)
-}
+rs_rows_packer(int32_t dtype){CHOOSE(rows)}
 
-rs_gemm_pack *
-rs_patches_packer(int32_t dtype)
-{
-        CHOOSE(patches)
-}
+rs_gemm_pack *rs_patches_packer(int32_t dtype){CHOOSE(patches)}
 
-rs_gemm_pack *
-rs_patches_across_packer(int32_t dtype)
+rs_gemm_pack *rs_patches_across_packer(int32_t dtype)
 {
         CHOOSE(patches_across)
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * The operands that products are made of, and the functions that pack them for each element type. Two kinds cover all:
- * rows at regular places (matrices, transposed or not, weights, gradients of an output) and patches (what the taps of a
- * kernel see of a picture: im2col, a block at a time and never in memory as a whole).
+ * The operands that products are made of, and the functions that pack them for each element type.
+ * Two kinds cover all: rows at regular places (matrices, transposed or not, weights, gradients of
+ * an output) and patches (what the taps of a kernel see of a picture: im2col, a block at a time and
+ * never in memory as a whole).
  */
 #ifndef RS_OP_GEMM_PACK_H
 #define RS_OP_GEMM_PACK_H
@@ -12,8 +13,9 @@
 #include <stdint.h>
 
 /*
- * Element (j, k) of product b is data[start + j * sj + k / len * sq + at(k % len)], where start is offsets[b] or b * batch, and at(r)
- * is index[r] or r * sr. j is a row of A or a column of B. For 8-bit types zero_point[j * zs] is subtracted.
+ * Element (j, k) of product b is data[start + j * sj + k / len * sq + at(k % len)], where start is
+ * offsets[b] or b * batch, and at(r) is index[r] or r * sr. j is a row of A or a column of B. For
+ * 8-bit types zero_point[j * zs] is subtracted.
  */
 typedef struct rs_rows {
         const void *data;
@@ -34,8 +36,9 @@ typedef struct rs_tap {
 } rs_tap;
 
 /*
- * Row (of A; column of B) and depth are (c, tap) and (image, position), one or the other first. Positions form a grid; position g
- * under a tap sees x[image, b * channels + c, g * step + tap.at], or 0 outside.
+ * Row (of A; column of B) and depth are (c, tap) and (image, position), one or the other first.
+ * Positions form a grid; position g under a tap sees x[image, b * channels + c, g * step + tap.at],
+ * or 0 outside.
  */
 typedef struct rs_patches {
         const void *data;
@@ -49,9 +52,12 @@ typedef struct rs_patches {
         const void *zero_point; /* one, or NULL */
 } rs_patches;
 
-/* For a dtype that can be multiplied (float32, float64, float16, bfloat16, uint8, int8); else NULL. */
-rs_gemm_pack *rs_rows_packer(int32_t dtype);           /* an rs_rows */
-rs_gemm_pack *rs_patches_packer(int32_t dtype);        /* an rs_patches: rows are positions, depth is (c, tap) */
-rs_gemm_pack *rs_patches_across_packer(int32_t dtype); /* an rs_patches: rows are (c, tap), depth is positions */
+/* For a dtype that can be multiplied (float32, float64, float16, bfloat16, uint8, int8); else NULL.
+ */
+rs_gemm_pack *rs_rows_packer(int32_t dtype); /* an rs_rows */
+rs_gemm_pack *rs_patches_packer(
+        int32_t dtype); /* an rs_patches: rows are positions, depth is (c, tap) */
+rs_gemm_pack *rs_patches_across_packer(
+        int32_t dtype); /* an rs_patches: rows are (c, tap), depth is positions */
 
 #endif

@@ -13,13 +13,17 @@ typedef struct rs_matmul {
 } rs_matmul;
 
 /* NumPy's matmul: shapes, output 0, and state, an rs_matmul, and scratch when concrete. */
-bool rs_matmul_infer(rs_infer *x, const rs_type *a, const rs_type *b, int32_t dtype, resect_error *err) RESECT_MUST;
+bool rs_matmul_infer(rs_infer *x, const rs_type *a, const rs_type *b, int32_t dtype,
+        resect_error *err) RESECT_MUST;
 
 /* A double as an integer: 0 for NaN, saturated. */
 static inline int64_t
 rs_whole(double v)
 {
-        return !(v == v) ? 0 : v >= 9223372036854775807.0 ? INT64_MAX : v <= -9223372036854775808.0 ? INT64_MIN : (int64_t)v;
+        return !(v == v)                     ? 0
+               : v >= 9223372036854775807.0  ? INT64_MAX
+               : v <= -9223372036854775808.0 ? INT64_MIN
+                                             : (int64_t)v;
 }
 
 /* The low bits of v as an element of an integer type of 32 or 64 bits. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * Runs one operator without a model or a plan: infer on a node built here, then forward and backward on tensors. Everything
- * an op_run holds is freed by op_free.
+ * Runs one operator without a model or a plan: infer on a node built here, then forward and
+ * backward on tensors. Everything an op_run holds is freed by op_free.
  */
 #ifndef OP_RUN_H
 #define OP_RUN_H
@@ -36,10 +36,20 @@ op_start(op_run *r, const char *name, int opset)
         r->op = rs_op_find("", name, opset);
         ck_assert_msg(r->op != NULL, "no operator %s at opset %d", name, opset);
         r->names[0] = "y";
-        r->node = (rs_node){.name = "node", .op = rs_arena_strdup(&r->arena, name, &err), .domain = "",
-                .attrs = r->attrs, .out = r->names, .n_out = 1};
-        r->x = (rs_infer){.arena = &r->arena, .symbols = &r->symbols, .node = &r->node, .opset = opset,
-                .concrete = true, .threads = 2, .n_out = 1, .wanted = {true}};
+        r->node = (rs_node){.name = "node",
+                .op = rs_arena_strdup(&r->arena, name, &err),
+                .domain = "",
+                .attrs = r->attrs,
+                .out = r->names,
+                .n_out = 1};
+        r->x = (rs_infer){.arena = &r->arena,
+                .symbols = &r->symbols,
+                .node = &r->node,
+                .opset = opset,
+                .concrete = true,
+                .threads = 2,
+                .n_out = 1,
+                .wanted = {true}};
         r->call.threads = 2;
 }
 
@@ -124,7 +134,7 @@ op_in(op_run *r, int dtype, int n, ...)
         for (int64_t e = 0; e < count; e++) {
                 const double v = op_noise(i + 1, (uint64_t)e);
                 const bool real = dtype == RESECT_FLOAT || dtype == RESECT_DOUBLE ||
-                        dtype == RESECT_FLOAT16 || dtype == RESECT_BFLOAT16;
+                                  dtype == RESECT_FLOAT16 || dtype == RESECT_BFLOAT16;
                 rs_store(r->in[i].data, dtype, (size_t)e, real ? v : floor(v * 60));
         }
         r->types[i] = (rs_type){.dtype = dtype, .rank = n};
@@ -162,8 +172,8 @@ op_make(op_run *r)
         for (size_t i = 0; i < r->x.n_out; i++) {
                 if (!r->x.wanted[i])
                         continue;
-                CK_OK(resect_tensor_make(&r->out[i], (resect_dtype)r->x.out[i].dtype, r->x.out[i].rank,
-                              r->x.out[i].dims, &err),
+                CK_OK(resect_tensor_make(&r->out[i], (resect_dtype)r->x.out[i].dtype,
+                              r->x.out[i].rank, r->x.out[i].dims, &err),
                         err);
                 r->call.out[i] = &r->out[i];
         }
@@ -214,8 +224,9 @@ op_objective(op_run *r)
 }
 
 /*
- * Finite differences in double: for each input whose bit is in `which`, backward's gradient against the central difference of
- * the objective, element by element. Gradients begin at 1, so that backward must add. Only output 0 has a gradient.
+ * Finite differences in double: for each input whose bit is in `which`, backward's gradient against
+ * the central difference of the objective, element by element. Gradients begin at 1, so that
+ * backward must add. Only output 0 has a gradient.
  */
 static inline void
 op_gradients(op_run *r, uint32_t which, double h, double tolerance)
@@ -224,13 +235,17 @@ op_gradients(op_run *r, uint32_t which, double h, double tolerance)
 
         r->x.training = true;
         op_make(r);
-        CK_OK(resect_tensor_make(&r->dout[0], r->out[0].dtype, r->out[0].rank, r->out[0].dims, &err), err);
+        CK_OK(resect_tensor_make(
+                      &r->dout[0], r->out[0].dtype, r->out[0].rank, r->out[0].dims, &err),
+                err);
         for (int64_t e = 0; e < resect_tensor_count(&r->dout[0]); e++)
                 ((double *)r->dout[0].data)[e] = op_noise(99, (uint64_t)e);
         for (size_t i = 0; i < r->x.n_in; i++) {
                 if (!(which & 1u << i))
                         continue;
-                CK_OK(resect_tensor_make(&r->din[i], r->in[i].dtype, r->in[i].rank, r->in[i].dims, &err), err);
+                CK_OK(resect_tensor_make(
+                              &r->din[i], r->in[i].dtype, r->in[i].rank, r->in[i].dims, &err),
+                        err);
                 for (int64_t e = 0; e < resect_tensor_count(&r->din[i]); e++)
                         ((double *)r->din[i].data)[e] = 1;
                 r->call.din[i] = &r->din[i];
@@ -251,7 +266,8 @@ op_gradients(op_run *r, uint32_t which, double h, double tolerance)
                         *v = was;
                         const double want = (up - down) / (2 * h), got = op_get(&r->din[i], e) - 1;
                         ck_assert_msg(fabs(want - got) <= tolerance * (1 + fabs(want)),
-                                "%s input %zu element %lld: difference quotient %.9g, backward %.9g",
+                                "%s input %zu element %lld: difference quotient %.9g, backward "
+                                "%.9g",
                                 r->node.op, i, (long long)e, want, got);
                 }
         }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: 0BSD */
-/* Conv and ConvTranspose against the sums of their definitions, written as plainly as can be, and gradients against finite
-   differences. */
+/* Conv and ConvTranspose against the sums of their definitions, written as plainly as can be, and
+   gradients against finite differences. */
 #include "op_run.h"
 
 /* A two-dimensional case. */
@@ -9,18 +9,21 @@ typedef struct conv_case {
 } conv_case;
 
 static const conv_case cases[] = {
-        {1, 3, 9, 8, 4, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1},   /* the common one */
-        {2, 4, 7, 7, 6, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0},   /* pointwise */
-        {3, 4, 6, 6, 8, 1, 1, 1, 2, 2, 1, 1, 0, 0, 0, 0, 1},   /* pointwise, strided: a downsample */
+        {1, 3, 9, 8, 4, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}, /* the common one */
+        {2, 4, 7, 7, 6, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0}, /* pointwise */
+        {3, 4, 6, 6, 8, 1, 1, 1, 2, 2, 1, 1, 0, 0, 0, 0, 1}, /* pointwise, strided: a downsample */
         {2, 3, 15, 13, 5, 7, 7, 1, 2, 2, 1, 1, 3, 3, 3, 3, 0}, /* a stem */
-        {5, 6, 1, 1, 9, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1},   /* only the middle tap sees anything */
-        {4, 5, 2, 2, 7, 3, 3, 1, 2, 2, 1, 1, 1, 1, 1, 1, 0},   /* tiny, strided */
-        {2, 6, 8, 9, 6, 3, 2, 6, 1, 2, 1, 1, 1, 0, 1, 1, 1},   /* depthwise */
-        {2, 6, 8, 9, 4, 3, 3, 2, 3, 2, 2, 3, 2, 4, 0, 1, 1},   /* groups, strides, dilations, uneven paddings */
-        {1, 1, 5, 5, 1, 5, 5, 1, 1, 1, 1, 1, 4, 4, 4, 4, 0},   /* more padding than picture */
-        {1, 2, 6, 5, 3, 2, 2, 1, 5, 4, 1, 1, 0, 0, 0, 0, 1},   /* stride beyond the kernel */
-        {33, 24, 3, 3, 130, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}, /* several tiles and blocks of depth */
-        {3, 33, 20, 21, 20, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}, /* images that end within a panel */
+        {5, 6, 1, 1, 9, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}, /* only the middle tap sees anything */
+        {4, 5, 2, 2, 7, 3, 3, 1, 2, 2, 1, 1, 1, 1, 1, 1, 0}, /* tiny, strided */
+        {2, 6, 8, 9, 6, 3, 2, 6, 1, 2, 1, 1, 1, 0, 1, 1, 1}, /* depthwise */
+        {2, 6, 8, 9, 4, 3, 3, 2, 3, 2, 2, 3, 2, 4, 0, 1,
+                1}, /* groups, strides, dilations, uneven paddings */
+        {1, 1, 5, 5, 1, 5, 5, 1, 1, 1, 1, 1, 4, 4, 4, 4, 0}, /* more padding than picture */
+        {1, 2, 6, 5, 3, 2, 2, 1, 5, 4, 1, 1, 0, 0, 0, 0, 1}, /* stride beyond the kernel */
+        {33, 24, 3, 3, 130, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+                1}, /* several tiles and blocks of depth */
+        {3, 33, 20, 21, 20, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+                1}, /* images that end within a panel */
 };
 enum { N_CASES = sizeof cases / sizeof *cases };
 
@@ -59,7 +62,8 @@ naive(const op_run *r, const conv_case *t, int64_t n, int64_t m, int64_t oy, int
                                 if (y < 0 || y >= t->h || x < 0 || x >= t->w)
                                         continue;
                                 sum += op_get(&r->in[1], ((m * cg + c) * t->kh + i) * t->kw + j) *
-                                        op_get(&r->in[0], ((n * t->c + first + c) * t->h + y) * t->w + x);
+                                       op_get(&r->in[0],
+                                               ((n * t->c + first + c) * t->h + y) * t->w + x);
                         }
         return sum;
 }
@@ -84,8 +88,9 @@ START_TEST(is_the_definition)
                                         if (t->bias)
                                                 v += op_get(&r.in[2], m);
                                         ck_assert_msg((float)v == (float)op_get(&r.out[0], e),
-                                                "case %d [%d %d %d %d]: want %.9g, got %.9g", _i, (int)n,
-                                                (int)m, (int)y, (int)x, v, op_get(&r.out[0], e));
+                                                "case %d [%d %d %d %d]: want %.9g, got %.9g", _i,
+                                                (int)n, (int)m, (int)y, (int)x, v,
+                                                op_get(&r.out[0], e));
                                 }
         op_free(&r);
 }
@@ -107,7 +112,9 @@ START_TEST(threads_change_nothing)
         for (size_t i = 0; i < a.x.n_in; i++)
                 for (int k = 0; k < 2; k++) {
                         op_run *r = k ? &b : &a;
-                        CK_OK(resect_tensor_make(&r->din[i], RESECT_FLOAT, r->in[i].rank, r->in[i].dims, &err), err);
+                        CK_OK(resect_tensor_make(
+                                      &r->din[i], RESECT_FLOAT, r->in[i].rank, r->in[i].dims, &err),
+                                err);
                         r->call.din[i] = &r->din[i];
                 }
         a.call.dout[0] = &a.out[0];
@@ -134,7 +141,8 @@ START_TEST(gradients)
 }
 END_TEST
 
-/* Conv is bilinear: <dy, conv(x, w)> = <dx, x> = <dw, w>. Sees large cases, where differences are slow. */
+/* Conv is bilinear: <dy, conv(x, w)> = <dx, x> = <dw, w>. Sees large cases, where differences are
+ * slow. */
 START_TEST(adjoint)
 {
         const conv_case *t = &cases[_i];
