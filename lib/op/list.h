@@ -66,6 +66,12 @@ RS_OP(constant_of_shape)
 RS_OP(shape)
 RS_OP(size)
 RS_OP(range)
+RS_OP(cast)
+RS_OP(cast_like)
+RS_OP(concat)
+RS_OP(split)
+RS_OP(gather)
+RS_OP(gather_elements)
 
 /* heavy: products, convolutions, normalisation, pools, softmax, quantised products */
 RS_OP(conv)
