@@ -1,1 +1,19 @@
 # SPDX-License-Identifier: 0BSD
+libcore_la_SOURCES += \
+	lib/edit/build.c \
+	lib/edit/edit.h lib/edit/list.h \
+	lib/edit/ends.c lib/edit/ends.h \
+	lib/edit/fold.c lib/edit/fold.h \
+	lib/edit/freeze.c \
+	lib/edit/head.c \
+	lib/edit/init.c \
+	lib/edit/keep.c \
+	lib/edit/new.c \
+	lib/edit/parts.c lib/edit/parts.h \
+	lib/edit/run.h \
+	lib/edit/settings.c \
+	lib/edit/strip.c \
+	lib/edit/surgery.c \
+	lib/edit/truncate.c \
+	lib/edit/unfold.c \
+	lib/edit/verify.c

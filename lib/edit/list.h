@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: 0BSD */
+/* The edits, in the order of the manual: EDIT(name), whose struct is rs_edit_NAME in lib/edit/NAME.c. */
+EDIT(strip)
+EDIT(head)
+EDIT(truncate)
+EDIT(freeze)
+EDIT(fold)
+EDIT(new)

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: 0BSD */
+/*
+ * unfold: a BatchNormalization behind each Conv that lost it, so that the network can be trained again. Which ones lost it? All
+ * but those that never had one: a classifier or gate that works on pooled features, and the last Conv of a
+ * pre-activation block, whose sum goes on without a ReLU of its own. The Conv's bias becomes that of the norm. Calibrated, the norm
+ * carries the mean and variance that the Conv's output has on real pictures, and its scale and bias undo them.
+ */
+#include "edit/fold.h"
+#include "edit/run.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "resect/data.h"
+#include "tensor/dtype.h"
+
+static const double epsilon = 1e-5;
+
+typedef struct site {
+        rs_node *conv;
+        const rs_tensor *weight;
+        int64_t channels;
+        double *bias;      /* [channels] or NULL */
+        double *sum, *square; /* [channels] of what the Conv makes, its bias included */
+        double count;
+} site;
+
+/* Does this value come from pooled features, through nodes of one data input? */
+static bool
+pooled(const rs_index *ix, const char *value)
+{
+        static const char *const through[] = {"Relu", "Sigmoid", "Identity", "Dropout", "Conv", "Flatten", "Reshape", "HardSigmoid",
+                "Squeeze", "Unsqueeze"};
+        for (int hops = 0; hops < 100; hops++) {
+                const rs_link *l = rs_index_find(ix, value);
+                const rs_node *n = l != NULL ? l->maker : NULL;
+                if (rs_is_op(n, "GlobalAveragePool") || rs_is_op(n, "ReduceMean"))
+                        return true;
+                bool passes = false;
+                for (size_t i = 0; n != NULL && i < sizeof through / sizeof *through; i++)
+                        passes |= rs_is_op(n, through[i]);
+                if (!passes || n->n_in == 0)
+                        return false;
+                value = n->in[0];
+        }
+        return false;
+}
+
+/* Does the sum that this Conv ends in go on raw, as in a pre-activation network? */
+static bool
+raw_sum(const rs_index *ix, const rs_link *conv)
+{
+        for (const rs_use *u = conv->uses; u != NULL; u = u->next) {
+                if (!rs_is_op(u->node, "Add") && !rs_is_op(u->node, "Sum"))
+                        continue;
+                const rs_link *sum = rs_index_find(ix, u->node->out[0]);
+                if (sum == NULL || sum->n_uses == 0)
+                        return true;
+                for (const rs_use *v = sum->uses; v != NULL; v = v->next)
+                        if (!rs_is_op(v->node, "Relu") && !rs_is_op(v->node, "Identity"))
+                                return true;
+        }
+        return false;
+}
+
+static bool
+lost_it(const rs_index *ix, const rs_node *n)
+{
+        if (!rs_is_op(n, "Conv") || n->n_in < 2)
+                return false;
+        const rs_link *l = rs_index_find(ix, n->out[0]);
+        for (const rs_use *u = l != NULL ? l->uses : NULL; u != NULL; u = u->next)
+                if (rs_is_op(u->node, "BatchNormalization"))
+                        return false;
+        return l != NULL && rs_constant(ix, n->in[1]) != NULL && !pooled(ix, n->in[0]) && !raw_sum(ix, l);
+}
+
+static bool
+find_sites(rs_surgery *s, site **sites, size_t *n, resect_error *err)
+{
+        const rs_graph *g = &s->m->graph;
+        rs_index ix;
+        *n = 0;
+        *sites = RS_NEW(&s->arena, g->n_nodes + 1, site, err);
+        if (*sites == NULL || !rs_index_make(&ix, g, err))
+                return false;
+        bool ok = true;
+        for (size_t i = 0; ok && i < g->n_nodes; i++) {
+                rs_node *c = g->nodes[i];
+                if (!lost_it(&ix, c))
+                        continue;
+                site *k = &(*sites)[*n];
+                k->conv = c;
+                k->weight = rs_constant(&ix, c->in[1]);
+                k->channels = k->weight->rank > 0 ? k->weight->dims[0] : 0;
+                if (c->n_in > 2 && c->in[2][0] != '\0') {
+                        const rs_tensor *b = rs_constant(&ix, c->in[2]);
+                        if (b == NULL || b->count != (size_t)k->channels)
+                                continue; /* a computed bias: leave this one alone */
+                        ok = rs_tensor_doubles(s->m, &s->arena, b, &k->bias, err);
+                }
+                ++*n;
+        }
+        rs_index_free(&ix);
+        return ok;
+}
+
+/* Adds one batch of a Conv's output to its sums. */
+static void
+tally(site *k, const resect_tensor *y)
+{
+        const int64_t n = y->dims[0], c = y->dims[1];
+        const int64_t plane = n * c != 0 ? resect_tensor_count(y) / (n * c) : 0;
+#pragma omp parallel for schedule(static)
+        for (int64_t j = 0; j < c; j++) {
+                double sum = 0, square = 0;
+                for (int64_t i = 0; i < n; i++)
+                        for (int64_t p = 0; p < plane; p++) {
+                                double v = rs_load(y->data, (int32_t)y->dtype, (size_t)((i * c + j) * plane + p));
+                                sum += v;
+                                square += v * v;
+                        }
+                k->sum[j] += sum;
+                k->square[j] += square;
+        }
+        k->count += (double)(n * plane);
+}
+
+typedef struct bench { /* a model set up to be measured batch by batch */
+        resect_plan *plan;
+        resect_exec *exec;
+        resect_tensor *outputs;
+} bench;
+
+static bool
+set_up(rs_surgery *s, bench *b, const resect_input *in, int64_t batch, const site *sites, size_t n, resect_error *err)
+{
+        const char **names = RS_NEW(&s->arena, n + 1, const char *, err);
+        b->outputs = RS_NEW(&s->arena, n + 1, resect_tensor, err);
+        resect_value v;
+        if (names == NULL || b->outputs == NULL)
+                return false;
+        if (resect_model_input_count(s->m) != 1 || !resect_model_input(s->m, 0, &v))
+                return rs_fail(err, RESECT_UNSUPPORTED, "--data: the model has %zu inputs, not one",
+                        resect_model_input_count(s->m));
+        for (size_t i = 0; i < n; i++)
+                names[i] = sites[i].conv->out[0];
+        resect_binding x = {.name = v.name,
+                .tensor = {.dtype = RESECT_FLOAT,
+                        .rank = 4,
+                        .dims = {batch, in->channels, in->height, in->width},
+                        .size = (size_t)batch * (size_t)in->channels * (size_t)in->height * (size_t)in->width *
+                                sizeof(float)}};
+        if (in->nhwc)
+                x.tensor.dims[1] = in->height, x.tensor.dims[2] = in->width, x.tensor.dims[3] = in->channels;
+        const resect_plan_options o = {
+                .inputs = &x, .n_inputs = 1, .outputs = names, .n_outputs = n, .no_fusion = true};
+        b->plan = resect_plan_make(s->m, &o, err);
+        b->exec = b->plan != NULL ? resect_exec_make(b->plan, err) : NULL;
+        return b->exec != NULL;
+}
+
+static bool
+measure(rs_surgery *s, const resect_data *d, site *sites, size_t n, size_t samples, resect_error *err)
+{
+        resect_input in;
+        resect_value v;
+        bench b = {0};
+        size_t seen = 0;
+        if (!resect_input_of(s->m, &in, NULL, err))
+                return false;
+        const size_t have = resect_data_count(d, RESECT_ALL);
+        samples = samples < have ? samples : have;
+        const int64_t fixed = resect_model_input(s->m, 0, &v) && v.rank == 4 ? v.dims[0] : -1;
+        const size_t batch = fixed > 0 ? (size_t)fixed : samples < 4 ? samples : 4;
+        if (batch == 0 || samples < batch)
+                return rs_fail(err, RESECT_ARG, "--data has %zu pictures, and the model takes %zu at a time", have, batch);
+        /* Pictures from all over the set: the samples of each class lie together. */
+        size_t *order = RS_NEW(&s->arena, samples, size_t, err);
+        if (order == NULL)
+                return false;
+        for (size_t i = 0; i < samples; i++)
+                order[i] = (size_t)((double)i * (double)have / (double)samples);
+        const resect_loader_options lo = {
+                .split = RESECT_ALL, .order = order, .n = samples - samples % batch, .batch = batch, .input = &in};
+        bool ok = set_up(s, &b, &in, (int64_t)batch, sites, n, err);
+        resect_loader *l = ok ? resect_loader_make(d, &lo, err) : NULL;
+        ok = l != NULL;
+        resect_batch got;
+        while (ok && (ok = resect_loader_next(l, &got, err)) && got.n != 0) {
+                ok = resect_exec_run(b.exec, &got.x, b.outputs, err);
+                for (size_t i = 0; ok && i < n; i++)
+                        tally(&sites[i], &b.outputs[i]);
+                seen += got.n;
+        }
+        resect_loader_free(l);
+        resect_exec_free(b.exec);
+        resect_plan_free(b.plan);
+        if (ok)
+                rs_note(s, "measured %zu Conv on %zu pictures", n, seen);
+        return ok;
+}
+
+static bool
+calibrate(rs_surgery *s, const char *path, site *sites, size_t n, resect_error *err)
+{
+        int64_t samples;
+        if (!rs_setting_int(s, "samples", 1, INT32_MAX, 256, &samples, err))
+                return false;
+        for (size_t i = 0; i < n; i++) {
+                sites[i].sum = RS_NEW(&s->arena, (size_t)sites[i].channels + 1, double, err);
+                sites[i].square = RS_NEW(&s->arena, (size_t)sites[i].channels + 1, double, err);
+                if (sites[i].sum == NULL || sites[i].square == NULL)
+                        return false;
+        }
+        const resect_data_options o = {0};
+        resect_data *d = resect_data_open(path, &o, err);
+        bool ok = d != NULL && measure(s, d, sites, n, (size_t)samples, err);
+        resect_data_free(d);
+        return ok;
+}
+
+/* "layer1.0.conv2.weight" -> "layer1.0.bn2", "x.downsample.0.weight" -> "x.downsample.1", else "NAME_bn". */
+static const char *
+norm_name(rs_surgery *s, const char *weight, resect_error *err)
+{
+        size_t n = strlen(weight);
+        const char *dot = n > 7 && strcmp(weight + n - 7, ".weight") == 0 ? weight + n - 7 : weight + n;
+        const char *part = dot;
+        while (part > weight && part[-1] >= '0' && part[-1] <= '9')
+                part--;
+        rs_arena *a = &s->m->arena;
+        if (part < dot && part - weight >= 4 && strncmp(part - 4, "conv", 4) == 0)
+                return rs_arena_printf(a, err, "%.*sbn%.*s", (int)(part - 4 - weight), weight, (int)(dot - part), part);
+        if (dot - part == 1 && *part == '0' && part - weight >= 11 && strncmp(part - 11, "downsample.", 11) == 0)
+                return rs_arena_printf(a, err, "%.*s1", (int)(part - weight), weight);
+        return rs_arena_printf(a, err, "%.*s_bn", (int)(dot - weight), weight);
+}
+
+static rs_tensor *
+statistic(rs_surgery *s, const char *norm, const char *what, const site *k, bool frozen, resect_error *err)
+{
+        char *wish = rs_arena_printf(&s->m->arena, err, "%s.%s", norm, what);
+        const char *name = wish != NULL ? rs_model_fresh_name(s->m, wish, err) : NULL;
+        rs_tensor *t = name != NULL ? rs_model_add_tensor(s->m, name, k->weight->dtype, 1, &k->channels, err) : NULL;
+        return t != NULL && (!frozen || rs_model_set_frozen(s->m, t->name, true, err)) ? t : NULL;
+}
+
+/* scale * (conv - mean) / sqrt(var + eps) + bias is conv + its old bias, with the values as they are after rounding. */
+static void
+fill(const site *k, rs_tensor *const t[4])
+{
+        for (int64_t c = 0; c < k->channels; c++) {
+                const double b = k->bias != NULL ? k->bias[c] : 0;
+                double mean = 0, var = 1 - epsilon, v[2];
+                if (k->sum != NULL && k->count > 0) {
+                        mean = k->sum[c] / k->count;
+                        var = fmax(0, k->square[c] / k->count - mean * mean);
+                        mean -= b;
+                }
+                rs_store(v, t[0]->dtype, 0, mean);
+                mean = rs_load(v, t[0]->dtype, 0);
+                rs_store(v, t[0]->dtype, 0, var);
+                var = rs_load(v, t[0]->dtype, 0);
+                const double value[4] = {sqrt(var + (double)(float)epsilon), b + mean, mean, var};
+                const size_t width = t[0]->bytes / t[0]->count;
+                for (int i = 0; i < 4; i++) {
+                        rs_store(v, t[i]->dtype, 0, value[i]);
+                        rs_from_little((unsigned char *)(uintptr_t)t[i]->data.data + (size_t)c * width, v, t[i]->dtype, 1);
+                }
+        }
+}
+
+/* The norm takes over the name of what the Conv made, so that nobody behind it has to change. */
+static bool
+insert(rs_surgery *s, const site *k, resect_error *err)
+{
+        static const char *const what[4] = {"weight", "bias", "running_mean", "running_var"};
+        resect_model *m = s->m;
+        const bool frozen = rs_model_is_frozen(m, k->weight->name);
+        const char *norm = norm_name(s, k->weight->name, err), *y = k->conv->out[0];
+        rs_tensor *t[4];
+        for (int i = 0; i < 4; i++)
+                if (norm == NULL || (t[i] = statistic(s, norm, what[i], k, frozen, err)) == NULL)
+                        return false;
+        fill(k, t);
+        char *wish = rs_arena_printf(&m->arena, err, "%s_conv", y);
+        const char *raw = wish != NULL ? rs_model_fresh_name(m, wish, err) : NULL;
+        const char *name = raw != NULL ? rs_model_fresh_name(m, norm, err) : NULL;
+        if (name == NULL)
+                return false;
+        k->conv->out[0] = raw;
+        if (k->conv->n_in > 2)
+                k->conv->n_in = 2;
+        rs_node_touch(k->conv);
+        rs_node *bn = rs_build(s, "BatchNormalization", name, y, err, raw, t[0]->name, t[1]->name, t[2]->name,
+                t[3]->name, NULL);
+        if (bn == NULL || !rs_node_set_float(m, bn, "epsilon", (float)epsilon, err) ||
+                !rs_node_set_float(m, bn, "momentum", 0.9f, err))
+                return false;
+        if (rs_model_opset(m) < 7 && !rs_node_set_int(m, bn, "is_test", 1, err))
+                return false;
+        rs_graph_place(&m->graph, bn, k->conv);
+        return true;
+}
+
+bool
+rs_unfold(rs_surgery *s, resect_error *err)
+{
+        site *sites;
+        size_t n;
+        const char *data = rs_setting(s, "data");
+        if (!rs_prove_outputs(s, err) || !find_sites(s, &sites, &n, err) ||
+                (data != NULL && n != 0 && !calibrate(s, data, sites, n, err)))
+                return false;
+        for (size_t i = 0; i < n; i++)
+                if (!insert(s, &sites[i], err))
+                        return false;
+        rs_note(s, "put %zu BatchNormalization back", n);
+        return rs_graph_prune(s->m, err) && rs_model_store_frozen(s->m, err);
+}
