@@ -8,7 +8,8 @@
 #include "tensor/dtype.h"
 
 rs_node *
-rs_build(rs_surgery *s, const char *op, const char *name, const char *out, resect_error *err, const char *in0, ...)
+rs_build(rs_surgery *s, const char *op, const char *name, const char *out, resect_error *err,
+        const char *in0, ...)
 {
         const char *in[8] = {in0};
         size_t n = 1;
@@ -46,7 +47,8 @@ rs_constant(const rs_index *ix, const char *value)
                 const rs_link *l = rs_index_find(ix, value);
                 if (l == NULL || l->tensor != NULL)
                         return l != NULL ? l->tensor : NULL;
-                if (l->maker == NULL || strcmp(l->maker->op, "Identity") != 0 || l->maker->n_in != 1)
+                if (l->maker == NULL || strcmp(l->maker->op, "Identity") != 0 ||
+                        l->maker->n_in != 1)
                         return NULL;
                 value = l->maker->in[0];
         }
@@ -54,12 +56,14 @@ rs_constant(const rs_index *ix, const char *value)
 }
 
 bool
-rs_tensor_doubles(const resect_model *m, rs_arena *a, const rs_tensor *t, double **out, resect_error *err)
+rs_tensor_doubles(
+        const resect_model *m, rs_arena *a, const rs_tensor *t, double **out, resect_error *err)
 {
         rs_arena bytes = {0};
         rs_span raw;
         if (rs_dtype_bits(t->dtype) < 8)
-                return rs_fail(err, RESECT_UNSUPPORTED, "%s: values of type %s are not computed with", t->name,
+                return rs_fail(err, RESECT_UNSUPPORTED,
+                        "%s: values of type %s are not computed with", t->name,
                         resect_dtype_name((resect_dtype)t->dtype));
         double *v = RS_NEW(a, t->count + 1, double, err);
         bool ok = v != NULL && rs_tensor_bytes(m, t, &bytes, &raw, err);
@@ -81,7 +85,8 @@ rs_tensor_put(rs_tensor *t, const double *v, size_t n)
         for (size_t i = 0; i < n; i++) {
                 double one[2];
                 rs_store(one, t->dtype, 0, v[i]);
-                rs_from_little((unsigned char *)(uintptr_t)t->data.data + i * width, one, t->dtype, 1);
+                rs_from_little(
+                        (unsigned char *)(uintptr_t)t->data.data + i * width, one, t->dtype, 1);
         }
 }
 
@@ -146,7 +151,8 @@ rs_set_symbol(resect_model *m, rs_value *v, int axis, const char *symbol, resect
 }
 
 rs_value *
-rs_value_of_type(rs_surgery *s, const char *name, const rs_type *t, const rs_symbols *symbols, resect_error *err)
+rs_value_of_type(rs_surgery *s, const char *name, const rs_type *t, const rs_symbols *symbols,
+        resect_error *err)
 {
         int64_t dims[RESECT_RANK_MAX];
         const char *names[RESECT_RANK_MAX] = {NULL};
@@ -194,7 +200,8 @@ rs_set_outputs(rs_surgery *s, const char *const *names, size_t n, resect_error *
                 if (list[i] == NULL)
                         list[i] = rs_value_of_type(s, names[i], t, &types.symbols, err);
                 ok = list[i] != NULL;
-                if (ok && list[i]->dtype == 0) /* ONNX wants an element type; what cannot be inferred is float, as the rest */
+                if (ok && list[i]->dtype == 0) /* ONNX wants an element type; what cannot be
+                                                  inferred is float, as the rest */
                         list[i]->dtype = RESECT_FLOAT, list[i]->touched = true;
         }
         rs_types_free(&types);

@@ -8,7 +8,8 @@
 
 #include "tensor/dtype.h"
 
-/* "features", "resnetv24_pool1_fwd", "avgpool/Mean:0": yes. "190", "/Flatten_output_0", "onnx::Gemm_188", "": no. */
+/* "features", "resnetv24_pool1_fwd", "avgpool/Mean:0": yes. "190", "/Flatten_output_0",
+ * "onnx::Gemm_188", "": no. */
 static bool
 sane(const char *name)
 {
@@ -34,7 +35,8 @@ is_output(const rs_graph *g, const char *value)
 const char *
 rs_output_name(rs_surgery *s, const char *value, const char *wish, resect_error *err)
 {
-        if (sane(value) || is_output(&s->m->graph, value) || rs_graph_find_input(&s->m->graph, value) != NULL)
+        if (sane(value) || is_output(&s->m->graph, value) ||
+                rs_graph_find_input(&s->m->graph, value) != NULL)
                 return value;
         return rs_model_fresh_name(s->m, wish, err);
 }
@@ -83,18 +85,21 @@ rs_pool_and_squeeze(rs_surgery *s, const char *value, int64_t *channels, resect_
                 return NULL;
         if (t.rank != 2 && t.rank != 4)
                 return RS_FAIL_NULL(err, RESECT_UNSUPPORTED,
-                        t.rank < 0 ? "%s: its shape cannot be told, so that no classifier can be put behind it"
-                                   : "%s has %d dimensions; a classifier wants features [N, C] or maps [N, C, H, W]",
+                        t.rank < 0 ? "%s: its shape cannot be told, so that no classifier can be "
+                                     "put behind it"
+                                   : "%s has %d dimensions; a classifier wants features [N, C] or "
+                                     "maps [N, C, H, W]",
                         value, t.rank);
         *channels = t.dims[1];
         if (t.dims[1] <= 0)
-                return RS_FAIL_NULL(
-                        err, RESECT_UNSUPPORTED, "%s: the number of its channels is not fixed", value);
+                return RS_FAIL_NULL(err, RESECT_UNSUPPORTED,
+                        "%s: the number of its channels is not fixed", value);
         if (t.rank == 2)
                 return value;
         if (t.dims[2] != 1 || t.dims[3] != 1) {
                 const char *pool = rs_model_fresh_name(s->m, "avgpool", err);
-                if (pool == NULL || rs_build(s, "GlobalAveragePool", pool, pool, err, value, NULL) == NULL)
+                if (pool == NULL ||
+                        rs_build(s, "GlobalAveragePool", pool, pool, err, value, NULL) == NULL)
                         return NULL;
                 value = pool;
         }
@@ -111,7 +116,9 @@ dropout(rs_surgery *s, const char *x, double p, resect_error *err)
         rs_node *n = NULL;
         if (name != NULL && opset >= 12) { /* the ratio became an input */
                 const char *ratio = rs_model_fresh_name(s->m, "dropout_ratio", err);
-                rs_tensor *t = ratio != NULL ? rs_model_add_tensor(s->m, ratio, RESECT_FLOAT, 0, NULL, err) : NULL;
+                rs_tensor *t =
+                        ratio != NULL ? rs_model_add_tensor(s->m, ratio, RESECT_FLOAT, 0, NULL, err)
+                                      : NULL;
                 if (t != NULL) {
                         rs_tensor_put(t, &p, 1);
                         n = rs_build(s, "Dropout", name, name, err, x, ratio, NULL);
@@ -126,8 +133,8 @@ dropout(rs_surgery *s, const char *x, double p, resect_error *err)
 
 /* One affine map, PyTorch's default start. name is "fc" or "hidden1"; out the value it makes. */
 static const char *
-linear(rs_surgery *s, const char *x, int64_t from, int64_t to, const char *name, const char *out, rs_head_spec *spec,
-        resect_error *err)
+linear(rs_surgery *s, const char *x, int64_t from, int64_t to, const char *name, const char *out,
+        rs_head_spec *spec, resect_error *err)
 {
         const int64_t dims[2] = {to, from};
         char wish[2][64];
@@ -142,7 +149,9 @@ linear(rs_surgery *s, const char *x, int64_t from, int64_t to, const char *name,
         rs_init_uniform(spec->weight, spec->seed, wish[0], 1 / sqrt((double)from));
         rs_init_uniform(spec->bias, spec->seed, wish[1], 1 / sqrt((double)from));
         const char *node = rs_model_fresh_name(s->m, name, err);
-        rs_node *n = node != NULL ? rs_build(s, "Gemm", node, out != NULL ? out : node, err, x, w, b, NULL) : NULL;
+        rs_node *n = node != NULL ? rs_build(s, "Gemm", node, out != NULL ? out : node, err, x, w,
+                                            b, NULL)
+                                  : NULL;
         if (n == NULL || !rs_node_set_int(s->m, n, "transB", 1, err))
                 return NULL;
         if (rs_model_opset(s->m) < 7 && !rs_node_set_int(s->m, n, "broadcast", 1, err))
@@ -151,7 +160,8 @@ linear(rs_surgery *s, const char *x, int64_t from, int64_t to, const char *name,
 }
 
 bool
-rs_head_attach(rs_surgery *s, const char *features, int64_t channels, rs_head_spec *spec, resect_error *err)
+rs_head_attach(rs_surgery *s, const char *features, int64_t channels, rs_head_spec *spec,
+        resect_error *err)
 {
         const char *x = features;
         for (size_t i = 0; i < spec->n_hidden; i++) {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * fold: y = (conv(x) + b - mean) * scale / sqrt(var + eps) + beta is again a convolution, with weights W * f and bias
- * (b - mean) * f + beta, f = scale / sqrt(var + eps) for each output channel. Computed in double and rounded once. Pairs are
- * found first and changed afterwards, so that one index serves; a tensor that others read too is left to them and copied.
+ * fold: y = (conv(x) + b - mean) * scale / sqrt(var + eps) + beta is again a convolution, with
+ * weights W * f and bias (b - mean) * f + beta, f = scale / sqrt(var + eps) for each output
+ * channel. Computed in double and rounded once. Pairs are found first and changed afterwards, so
+ * that one index serves; a tensor that others read too is left to them and copied.
  */
 #include "edit/fold.h"
 
@@ -13,7 +14,7 @@ typedef struct pair {
         rs_node *affine, *bn;
         rs_tensor *weight, *bias, *bn_tensors[4]; /* bias may be NULL; scale, beta, mean, var */
         bool own_weight, own_bias;                /* nobody else reads them */
-        bool columns;                             /* Gemm without transB: output channels are columns */
+        bool columns; /* Gemm without transB: output channels are columns */
         struct pair *next;
 } pair;
 
@@ -25,7 +26,8 @@ rs_bn_trains(const resect_model *m, const rs_node *bn)
                 return rs_node_int(bn, "training_mode", 0) != 0;
         if (opset < 7)
                 return rs_node_int(bn, "is_test", 0) == 0;
-        for (size_t i = 1; i < bn->n_out; i++) /* 7 to 13: it trains when someone wants the statistics */
+        for (size_t i = 1; i < bn->n_out;
+                i++) /* 7 to 13: it trains when someone wants the statistics */
                 if (bn->out[i][0] != '\0')
                         return true;
         return false;
@@ -39,7 +41,8 @@ vector(const rs_index *ix, const char *name, int64_t n)
         return t != NULL && t->count == (size_t)n ? t : NULL;
 }
 
-/* The affine node before a BatchNormalization, with all that folding needs; false when they cannot be folded. */
+/* The affine node before a BatchNormalization, with all that folding needs; false when they cannot
+ * be folded. */
 static bool
 match(const rs_index *ix, rs_node *bn, pair *p)
 {
@@ -64,15 +67,17 @@ match(const rs_index *ix, rs_node *bn, pair *p)
                 p->bias = vector(ix, a->in[2], n);
                 if (p->bias == NULL)
                         return false;
-                p->own_bias = l->tensor != NULL && l->n_uses == 1 && !l->is_output && l->input == NULL;
+                p->own_bias =
+                        l->tensor != NULL && l->n_uses == 1 && !l->is_output && l->input == NULL;
         }
         return true;
 }
 
-/* A tensor to write the folded values to: t itself when it is the node's own, else a new one that slot then names. */
+/* A tensor to write the folded values to: t itself when it is the node's own, else a new one that
+ * slot then names. */
 static rs_tensor *
-target(rs_surgery *s, rs_node *n, size_t slot, rs_tensor *t, bool own, const char *wish, int rank, const int64_t *dims,
-        int32_t dtype, resect_error *err)
+target(rs_surgery *s, rs_node *n, size_t slot, rs_tensor *t, bool own, const char *wish, int rank,
+        const int64_t *dims, int32_t dtype, resect_error *err)
 {
         if (own)
                 return rs_tensor_renew(s->m, t, rank, dims, err) ? t : NULL;
@@ -104,7 +109,8 @@ fold_pair(rs_surgery *s, const pair *p, resect_error *err)
         const double alpha = gemm ? rs_node_float(p->affine, "alpha", 1) : 1;
         const double beta = gemm ? rs_node_float(p->affine, "beta", 1) : 1;
         double *v, *b = NULL, *q[4];
-        if (!rs_tensor_doubles(s->m, &s->arena, w, &v, err) || (p->bias != NULL && !rs_tensor_doubles(s->m, &s->arena, p->bias, &b, err)))
+        if (!rs_tensor_doubles(s->m, &s->arena, w, &v, err) ||
+                (p->bias != NULL && !rs_tensor_doubles(s->m, &s->arena, p->bias, &b, err)))
                 return false;
         for (int i = 0; i < 4; i++)
                 if (!rs_tensor_doubles(s->m, &s->arena, p->bn_tensors[i], &q[i], err))
@@ -115,7 +121,8 @@ fold_pair(rs_surgery *s, const pair *p, resect_error *err)
         const size_t row = n != 0 ? w->count / (size_t)n : 0;
         for (size_t c = 0; c < (size_t)n; c++) {
                 if (!(q[3][c] + eps > 0))
-                        return rs_fail(err, RESECT_GRAPH, "%s: variance %g of channel %zu plus epsilon %g is not positive",
+                        return rs_fail(err, RESECT_GRAPH,
+                                "%s: variance %g of channel %zu plus epsilon %g is not positive",
                                 rs_node_title(p->bn), q[3][c], c, eps);
                 const double f = q[0][c] / sqrt(q[3][c] + eps);
                 for (size_t i = 0; i < row; i++)
@@ -128,11 +135,12 @@ fold_pair(rs_surgery *s, const pair *p, resect_error *err)
         int64_t dims[32];
         memcpy(dims, w->dims, (size_t)w->rank * sizeof *dims);
         const char *wish = rs_sibling_name(s->m, w->name, "bias", err);
-        rs_tensor *tw = target(s, p->affine, 1, w, p->own_weight, w->name, w->rank, dims, w->dtype, err);
-        rs_tensor *tb = tw != NULL && wish != NULL
-                ? target(s, p->affine, 2, p->bias, p->own_bias, p->bias != NULL ? p->bias->name : wish, 1, &n,
-                          w->dtype, err)
-                : NULL;
+        rs_tensor *tw =
+                target(s, p->affine, 1, w, p->own_weight, w->name, w->rank, dims, w->dtype, err);
+        rs_tensor *tb = tw != NULL && wish != NULL ? target(s, p->affine, 2, p->bias, p->own_bias,
+                                                             p->bias != NULL ? p->bias->name : wish,
+                                                             1, &n, w->dtype, err)
+                                                   : NULL;
         if (tb == NULL)
                 return false;
         rs_tensor_put(tw, v, tw->count);
@@ -144,10 +152,12 @@ fold_pair(rs_surgery *s, const pair *p, resect_error *err)
         p->affine->out[0] = p->bn->out[0];
         rs_node_touch(p->affine);
         rs_graph_remove(&s->m->graph, p->bn);
-        return rs_model_set_frozen(s->m, tw->name, frozen, err) && rs_model_set_frozen(s->m, tb->name, frozen, err);
+        return rs_model_set_frozen(s->m, tw->name, frozen, err) &&
+               rs_model_set_frozen(s->m, tb->name, frozen, err);
 }
 
-/* A weight two pairs read is nobody's own, though the index, which counts uses, said so only for direct ones. */
+/* A weight two pairs read is nobody's own, though the index, which counts uses, said so only for
+ * direct ones. */
 static bool
 fold(rs_surgery *s, resect_error *err)
 {
@@ -164,7 +174,8 @@ fold(rs_surgery *s, resect_error *err)
                         continue;
                 if (rs_bn_trains(m, bn)) {
                         ok = rs_fail(err, RESECT_UNSUPPORTED,
-                                "%s: BatchNormalization in training mode computes with the batch's own statistics and cannot be folded; "
+                                "%s: BatchNormalization in training mode computes with the batch's "
+                                "own statistics and cannot be folded; "
                                 "--eval makes it use the stored ones",
                                 rs_node_title(bn));
                         break;
@@ -209,7 +220,8 @@ evaluate(rs_surgery *s, resect_error *err)
                         n->n_out = 1;
                 } else if (rs_is_op(n, "Dropout") && opset >= 12 && n->n_in > 2) {
                         n->n_in = 2; /* the third input is training_mode */
-                } else if (rs_is_op(n, "Dropout") && opset < 7 && rs_node_int(n, "is_test", 0) == 0) {
+                } else if (rs_is_op(n, "Dropout") && opset < 7 &&
+                           rs_node_int(n, "is_test", 0) == 0) {
                         if (!rs_node_set_int(s->m, n, "is_test", 1, err))
                                 return false;
                 } else {
@@ -225,11 +237,13 @@ evaluate(rs_surgery *s, resect_error *err)
 static bool
 run(rs_surgery *s, resect_error *err)
 {
-        const bool bn = rs_given(s, "bn"), unfold = rs_given(s, "unfold"), eval = rs_given(s, "eval");
+        const bool bn = rs_given(s, "bn"), unfold = rs_given(s, "unfold"),
+                   eval = rs_given(s, "eval");
         if (bn && unfold)
                 return rs_fail(err, RESECT_ARG, "--bn and --unfold undo each other; give one");
         if (!bn && !unfold && !eval)
-                return rs_fail(err, RESECT_ARG, "what? --bn folds BatchNormalization, --unfold puts it back");
+                return rs_fail(err, RESECT_ARG,
+                        "what? --bn folds BatchNormalization, --unfold puts it back");
         if (!unfold && (rs_given(s, "data") || rs_given(s, "samples")))
                 return rs_fail(err, RESECT_ARG, "--data and --samples belong to --unfold");
         s->tolerance = 1e-4;
@@ -240,8 +254,11 @@ run(rs_surgery *s, resect_error *err)
 
 static const resect_option options[] = {
         {"bn", NULL, "fold BatchNormalization into the Conv or Gemm before it"},
-        {"unfold", NULL, "put a BatchNormalization behind each Conv that lost it; the function stays"},
-        {"data", "DATA", "with --unfold: measure means and variances on DATA, as training would have left them"},
+        {"unfold", NULL,
+                "put a BatchNormalization behind each Conv that lost it; the function stays"},
+        {"data", "DATA",
+                "with --unfold: measure means and variances on DATA, as training would have left "
+                "them"},
         {"samples", "N", "with --data: on so many pictures (256)"},
         {"eval", NULL, "first take BatchNormalization and Dropout out of training mode"},
         {NULL, NULL, NULL},
@@ -250,16 +267,22 @@ static const resect_option options[] = {
 const rs_edit rs_edit_fold = {
         .face = {.name = "fold",
                 .brief = "merge BatchNormalization into Conv, or put it back",
-                .description =
-                        "--bn multiplies the scale of every BatchNormalization into the weights of the Conv (or Gemm) before it, in "
-                        "double precision, and drops it: fewer nodes, the same function. Weights shared with another node are "
-                        "copied first. What does not follow a Conv of its own (the norm of a pre-activation block) stays.\n\n"
-                        "--unfold is for models that were exported with BatchNormalization folded, and train badly for it: a "
-                        "BatchNormalization that does nothing yet (scale 1, mean 0, variance 1 - epsilon, bias that of the Conv) is put behind "
-                        "each Conv that lost one. With --data the mean and variance that the Conv really has on those pictures are "
-                        "measured, and scale and bias set so that the function stays what it was: the network is then ready for "
-                        "fine-tuning with batch statistics.\n\n"
-                        "A fold is frozen when Conv and BatchNormalization both were.",
+                .description = "--bn multiplies the scale of every BatchNormalization into the "
+                               "weights of the Conv (or Gemm) before it, in "
+                               "double precision, and drops it: fewer nodes, the same function. "
+                               "Weights shared with another node are "
+                               "copied first. What does not follow a Conv of its own (the norm of "
+                               "a pre-activation block) stays.\n\n"
+                               "--unfold is for models that were exported with BatchNormalization "
+                               "folded, and train badly for it: a "
+                               "BatchNormalization that does nothing yet (scale 1, mean 0, "
+                               "variance 1 - epsilon, bias that of the Conv) is put behind "
+                               "each Conv that lost one. With --data the mean and variance that "
+                               "the Conv really has on those pictures are "
+                               "measured, and scale and bias set so that the function stays what "
+                               "it was: the network is then ready for "
+                               "fine-tuning with batch statistics.\n\n"
+                               "A fold is frozen when Conv and BatchNormalization both were.",
                 .example = "resect-fold --bn < trained.onnx > fast.onnx\n"
                            "resect-fold --unfold --data photos/ < exported.onnx > trainable.onnx",
                 .options = options},

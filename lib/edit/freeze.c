@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * freeze: which initializers training may not change. BatchNormalization's statistics go with its weights, because a trunk whose
- * statistics drift is not frozen. What is recorded are names (resect.frozen), so that the payloads are not even looked at.
+ * freeze: which initializers training may not change. BatchNormalization's statistics go with its
+ * weights, because a trunk whose statistics drift is not frozen. What is recorded are names
+ * (resect.frozen), so that the payloads are not even looked at.
  */
 #include "edit/edit.h"
 #include "edit/parts.h"
@@ -13,8 +14,8 @@
 static bool
 is_parameter(const rs_tensor *t)
 {
-        return t->dtype == RESECT_FLOAT || t->dtype == RESECT_DOUBLE || t->dtype == RESECT_FLOAT16 ||
-                t->dtype == RESECT_BFLOAT16;
+        return t->dtype == RESECT_FLOAT || t->dtype == RESECT_DOUBLE ||
+               t->dtype == RESECT_FLOAT16 || t->dtype == RESECT_BFLOAT16;
 }
 
 /* Which tensors do the settings speak of? */
@@ -47,13 +48,16 @@ choose(rs_surgery *s, choice *c, resect_error *err)
         c->all_but_head = rs_given(s, "all-but-head");
         const int ways = (until != NULL) + (c->match != NULL) + c->all_but_head;
         if (ways > 1)
-                return rs_fail(err, RESECT_ARG, "--until, --all-but-head and --match each say what to freeze; give one");
+                return rs_fail(err, RESECT_ARG,
+                        "--until, --all-but-head and --match each say what to freeze; give one");
         if (ways == 0 && !rs_given(s, "thaw"))
-                return rs_fail(err, RESECT_ARG, "freeze what? --until PART, --all-but-head or --match GLOB");
+                return rs_fail(err, RESECT_ARG,
+                        "freeze what? --until PART, --all-but-head or --match GLOB");
         c->all = ways == 0;
         if (c->all)
                 return true;
-        return rs_parts_find(s, &c->parts, err) && (until == NULL || rs_part_parse(&c->parts, "--until", until, &c->until, err));
+        return rs_parts_find(s, &c->parts, err) &&
+               (until == NULL || rs_part_parse(&c->parts, "--until", until, &c->until, err));
 }
 
 static bool
@@ -83,11 +87,13 @@ apply(rs_surgery *s, resect_error *err)
         rs_parts_free(&c.parts);
         if (none)
                 return rs_fail(err, RESECT_ARG, "no initializer is meant by %s",
-                        c.match != NULL ? c.match : c.all_but_head ? "--all-but-head" : rs_setting(s, "until"));
+                        c.match != NULL  ? c.match
+                        : c.all_but_head ? "--all-but-head"
+                                         : rs_setting(s, "until"));
         if (!ok || !rs_model_store_frozen(s->m, err))
                 return false;
-        rs_note(s, "%s %zu tensors; frozen are now %zu of %zu (%.0f of %.0f numbers)", thaw ? "thawed" : "froze", hits,
-                frozen, all, numbers, total);
+        rs_note(s, "%s %zu tensors; frozen are now %zu of %zu (%.0f of %.0f numbers)",
+                thaw ? "thawed" : "froze", hits, frozen, all, numbers, total);
         return true;
 }
 
@@ -105,7 +111,8 @@ quoted(rs_surgery *s, const char *name, resect_error *err)
                         rs_buf_add(&b, p, 1);
         }
         rs_buf_str(&b, "");
-        char *copy = b.oom ? RS_NOMEM_NULL(err) : rs_arena_strdup(&s->arena, b.data != NULL ? (char *)b.data : "", err);
+        char *copy = b.oom ? RS_NOMEM_NULL(err)
+                           : rs_arena_strdup(&s->arena, b.data != NULL ? (char *)b.data : "", err);
         rs_buf_free(&b);
         return copy;
 }
@@ -121,7 +128,8 @@ statistics(rs_surgery *s, rs_map *out, resect_error *err)
         bool ok = true;
         for (size_t i = 0; ok && i < s->m->graph.n_nodes; i++) {
                 const rs_node *n = s->m->graph.nodes[i];
-                for (size_t k = 3; ok && rs_is_op(n, "BatchNormalization") && k < n->n_in && k < 5; k++) {
+                for (size_t k = 3; ok && rs_is_op(n, "BatchNormalization") && k < n->n_in && k < 5;
+                        k++) {
                         const rs_tensor *t = rs_constant(&ix, n->in[k]);
                         ok = t == NULL || rs_map_put(out, t->name, &yes, NULL, err);
                 }
@@ -130,8 +138,8 @@ statistics(rs_surgery *s, rs_map *out, resect_error *err)
         return ok;
 }
 
-/* The two lists that onnxruntime.training.artifacts.generate_artifacts takes, as one JSON object. A list that names a running
-   statistic among the trained is what it fails on. */
+/* The two lists that onnxruntime.training.artifacts.generate_artifacts takes, as one JSON object. A
+   list that names a running statistic among the trained is what it fails on. */
 static bool
 report(rs_surgery *s, resect_error *err)
 {
@@ -144,7 +152,8 @@ report(rs_surgery *s, resect_error *err)
                 rs_note(s, "%s\"%s\": [", list == 0 ? "{" : " ", titles[list]);
                 for (size_t i = 0; ok && i < g->n_tensors; i++) {
                         const rs_tensor *t = g->tensors[i];
-                        bool frozen = rs_model_is_frozen(s->m, t->name) || rs_map_get(&stats, t->name) != NULL;
+                        bool frozen = rs_model_is_frozen(s->m, t->name) ||
+                                      rs_map_get(&stats, t->name) != NULL;
                         if (!is_parameter(t) || frozen != (list == 1))
                                 continue;
                         if (last != NULL)
@@ -177,8 +186,8 @@ run(rs_surgery *s, resect_error *err)
                 return rs_prove_outputs(s, err) && apply(s, err);
         if (strcmp(whom, "ort") != 0)
                 return rs_fail(err, RESECT_ARG, "--for: \"%s\" is not ort", whom);
-        const bool changes =
-                rs_given(s, "until") || rs_given(s, "all-but-head") || rs_given(s, "match") || rs_given(s, "thaw");
+        const bool changes = rs_given(s, "until") || rs_given(s, "all-but-head") ||
+                             rs_given(s, "match") || rs_given(s, "thaw");
         if (changes) {
                 rs_surgery quiet = *s; /* the notes are the report */
                 quiet.note = NULL;
@@ -195,7 +204,8 @@ static const resect_option options[] = {
         {"all-but-head", NULL, "everything before the classifier"},
         {"match", "GLOB", "tensors whose name or part matches: 'layer1.*', '*.bn?.weight'"},
         {"thaw", NULL, "the other way round: let these (or, alone, all) be trained again"},
-        {"for", "ort", "print the lists that ONNX Runtime training wants, as JSON, and write no model"},
+        {"for", "ort",
+                "print the lists that ONNX Runtime training wants, as JSON, and write no model"},
         {NULL, NULL, NULL},
 };
 
@@ -203,12 +213,16 @@ const rs_edit rs_edit_freeze = {
         .face = {.name = "freeze",
                 .brief = "choose what training may not change",
                 .description =
-                        "Records in the model (metadata resect.frozen) which tensors resect-tune leaves as they are. Weights and "
-                        "BatchNormalization's running statistics are frozen together: a frozen part computes the same before and after "
+                        "Records in the model (metadata resect.frozen) which tensors resect-tune "
+                        "leaves as they are. Weights and "
+                        "BatchNormalization's running statistics are frozen together: a frozen "
+                        "part computes the same before and after "
                         "training. Nothing else in the file changes.\n\n"
-                        "Parts are found by structure, whatever the tensors are called. Freezing adds to what is frozen already; --thaw "
+                        "Parts are found by structure, whatever the tensors are called. Freezing "
+                        "adds to what is frozen already; --thaw "
                         "takes away.\n\n"
-                        "--for ort prints requires_grad and frozen_params as onnxruntime.training.artifacts.generate_artifacts takes "
+                        "--for ort prints requires_grad and frozen_params as "
+                        "onnxruntime.training.artifacts.generate_artifacts takes "
                         "them; running statistics are never among those that require a gradient.",
                 .example = "resect-freeze --all-but-head < model.onnx > frozen.onnx\n"
                            "resect-freeze --until layer3 model.onnx -o frozen.onnx\n"

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * Fresh weights. Convolutions: He et al. 2015 (arXiv:1502.01852) in its fan-out form, a normal of variance 2 / (out channels x
- * kernel size), as the ResNet paper's code and torchvision have it. Affine maps: PyTorch's default for Linear, uniform within
- * 1 / sqrt(fan in). Element i of a tensor is a pure function of (seed, the tensor's name, i).
+ * Fresh weights. Convolutions: He et al. 2015 (arXiv:1502.01852) in its fan-out form, a normal of
+ * variance 2 / (out channels x kernel size), as the ResNet paper's code and torchvision have it.
+ * Affine maps: PyTorch's default for Linear, uniform within 1 / sqrt(fan in). Element i of a tensor
+ * is a pure function of (seed, the tensor's name, i).
  */
 #include "edit/edit.h"
 
@@ -40,8 +41,10 @@ fill(rs_tensor *t, law l)
         const int64_t pieces = (int64_t)((t->count + PIECE - 1) / PIECE);
 #pragma omp parallel for schedule(static)
         for (int64_t p = 0; p < pieces; p++) {
-                double machine[PIECE]; /* holds the elements in the machine's order, whatever their type */
-                size_t from = (size_t)p * PIECE, n = t->count - from < PIECE ? t->count - from : PIECE;
+                double machine[PIECE]; /* holds the elements in the machine's order, whatever their
+                                          type */
+                size_t from = (size_t)p * PIECE,
+                       n = t->count - from < PIECE ? t->count - from : PIECE;
                 for (size_t i = 0; i < n; i++)
                         rs_store(machine, t->dtype, i, draw(&l, from + i));
                 rs_from_little(to + from * width, machine, t->dtype, n);

@@ -59,12 +59,14 @@ rs_part_read(const char *name, rs_part_id *id)
 }
 
 bool
-rs_part_parse(const rs_parts *p, const char *what, const char *text, rs_part_id *id, resect_error *err)
+rs_part_parse(
+        const rs_parts *p, const char *what, const char *text, rs_part_id *id, resect_error *err)
 {
         const char *dots = strchr(text, '.');
         bool plain = rs_part_read(text, id) && (dots == NULL || strchr(dots + 1, '.') == NULL);
         if (plain && id->stage != RS_PART_STEM && id->stage < RS_PART_POOL && p->sum->n_blocks == 0)
-                return rs_fail(err, RESECT_GRAPH, "%s: the model is no residual network, so that it has no %s", what, text);
+                return rs_fail(err, RESECT_GRAPH,
+                        "%s: the model is no residual network, so that it has no %s", what, text);
         for (size_t i = 0; plain && i < resect_anatomy_part_count(p->anatomy); i++) {
                 const resect_part *part = resect_anatomy_part(p->anatomy, i);
                 rs_part_id that;
@@ -72,15 +74,17 @@ rs_part_parse(const rs_parts *p, const char *what, const char *text, rs_part_id 
                         continue;
                 if (id->block < part->blocks || id->block < 0)
                         return true;
-                return rs_fail(err, RESECT_ARG, "%s: there is no %s; %s has the blocks %s.0 to %s.%d", what, text, part->name,
-                        part->name, part->name, part->blocks - 1);
+                return rs_fail(err, RESECT_ARG,
+                        "%s: there is no %s; %s has the blocks %s.0 to %s.%d", what, text,
+                        part->name, part->name, part->name, part->blocks - 1);
         }
         char list[256] = "";
         size_t at = 0;
         for (size_t i = 0; i < resect_anatomy_part_count(p->anatomy) && at < sizeof list; i++)
-                at += (size_t)snprintf(
-                        list + at, sizeof list - at, "%s%s", i ? ", " : "", resect_anatomy_part(p->anatomy, i)->name);
-        return rs_fail(err, RESECT_ARG, "%s: there is no %s; the parts are %s", what, text, list[0] ? list : "not to be told");
+                at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", i ? ", " : "",
+                        resect_anatomy_part(p->anatomy, i)->name);
+        return rs_fail(err, RESECT_ARG, "%s: there is no %s; the parts are %s", what, text,
+                list[0] ? list : "not to be told");
 }
 
 bool
@@ -106,7 +110,7 @@ rs_parts_match(const rs_parts *p, const char *pattern, const char *tensor)
         const char *part = resect_anatomy_tensor_part(p->anatomy, tensor);
         const char *canonical = resect_anatomy_tensor_canonical(p->anatomy, tensor);
         return rs_glob(pattern, tensor) || (part != NULL && rs_glob(pattern, part)) ||
-                (canonical != NULL && rs_glob(pattern, canonical));
+               (canonical != NULL && rs_glob(pattern, canonical));
 }
 
 const resect_part *

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: 0BSD */
-/* Reading settings: numbers with their bounds, lists, patterns, small text files. All of it is what a person typed, so that a
-   mistake is answered with what was typed and what would be right. */
+/* Reading settings: numbers with their bounds, lists, patterns, small text files. All of it is what
+   a person typed, so that a mistake is answered with what was typed and what would be right. */
 #include "edit/edit.h"
 
 #include <errno.h>
@@ -37,22 +37,25 @@ rs_given(const rs_surgery *s, const char *name)
 }
 
 bool
-rs_parse_int(const char *what, const char *text, int64_t least, int64_t most, int64_t *out, resect_error *err)
+rs_parse_int(const char *what, const char *text, int64_t least, int64_t most, int64_t *out,
+        resect_error *err)
 {
         char *end;
         errno = 0;
         long long v = strtoll(text, &end, 10);
-        bool digits = (text[0] >= '0' && text[0] <= '9') || (text[0] == '-' && text[1] >= '0' && text[1] <= '9');
+        bool digits = (text[0] >= '0' && text[0] <= '9') ||
+                      (text[0] == '-' && text[1] >= '0' && text[1] <= '9');
         if (!digits || *end != '\0' || errno != 0 || v < least || v > most)
-                return rs_fail(err, RESECT_ARG, "%s: \"%s\" is not a whole number from %lld to %lld", what, text,
+                return rs_fail(err, RESECT_ARG,
+                        "%s: \"%s\" is not a whole number from %lld to %lld", what, text,
                         (long long)least, (long long)most);
         *out = v;
         return true;
 }
 
 bool
-rs_setting_int(const rs_surgery *s, const char *name, int64_t least, int64_t most, int64_t otherwise, int64_t *out,
-        resect_error *err)
+rs_setting_int(const rs_surgery *s, const char *name, int64_t least, int64_t most,
+        int64_t otherwise, int64_t *out, resect_error *err)
 {
         const char *text = rs_setting(s, name);
         *out = otherwise;
@@ -62,8 +65,8 @@ rs_setting_int(const rs_surgery *s, const char *name, int64_t least, int64_t mos
 }
 
 bool
-rs_setting_double(const rs_surgery *s, const char *name, double least, double most, double otherwise, double *out,
-        resect_error *err)
+rs_setting_double(const rs_surgery *s, const char *name, double least, double most,
+        double otherwise, double *out, resect_error *err)
 {
         const char *text = rs_setting(s, name);
         *out = otherwise;
@@ -79,13 +82,15 @@ rs_setting_double(const rs_surgery *s, const char *name, double least, double mo
                 for (p++; *p >= '0' && *p <= '9'; p++, digits = true)
                         v += (unit /= 10) * (*p - '0');
         if (!digits || *p != '\0' || !(v >= least && v <= most))
-                return rs_fail(err, RESECT_ARG, "--%s: \"%s\" is not a number from %g to %g", name, text, least, most);
+                return rs_fail(err, RESECT_ARG, "--%s: \"%s\" is not a number from %g to %g", name,
+                        text, least, most);
         *out = v;
         return true;
 }
 
 bool
-rs_split(rs_arena *a, const char *what, const char *text, char at, const char ***items, size_t *n, resect_error *err)
+rs_split(rs_arena *a, const char *what, const char *text, char at, const char ***items, size_t *n,
+        resect_error *err)
 {
         size_t count = 1;
         for (const char *p = text; *p != '\0'; p++)
@@ -97,7 +102,8 @@ rs_split(rs_arena *a, const char *what, const char *text, char at, const char **
                 const char *end = strchr(text, at);
                 size_t length = end != NULL ? (size_t)(end - text) : strlen(text);
                 if (length == 0)
-                        return rs_fail(err, RESECT_ARG, "%s: item %zu of the list is empty", what, i + 1);
+                        return rs_fail(
+                                err, RESECT_ARG, "%s: item %zu of the list is empty", what, i + 1);
                 list[i] = rs_arena_strndup(a, text, length, err);
                 if (list[i] == NULL)
                         return false;
@@ -130,7 +136,8 @@ read_text(const char *path, rs_buf *text, resect_error *err)
         if (text->oom)
                 return rs_fail_nomem(err);
         if (text->size > TEXT_MAX)
-                return rs_fail(err, RESECT_FORMAT, "%s: a text file of more than %d bytes", path, TEXT_MAX);
+                return rs_fail(err, RESECT_FORMAT, "%s: a text file of more than %d bytes", path,
+                        TEXT_MAX);
         if (text->size != 0 && memchr(text->data, '\0', text->size) != NULL)
                 return rs_fail(err, RESECT_FORMAT, "%s: not a text file (it has a NUL byte)", path);
         return true;
@@ -177,7 +184,8 @@ rs_note(const rs_surgery *s, const char *fmt, ...)
         s->note(s->ctx, line);
 }
 
-/* One bracket expression at *p ("[a-c]", "[!x]") against c; moves *p past it. An unclosed one is a plain '['. */
+/* One bracket expression at *p ("[a-c]", "[!x]") against c; moves *p past it. An unclosed one is a
+ * plain '['. */
 static bool
 bracket(const char **p, char c)
 {
@@ -191,7 +199,8 @@ bracket(const char **p, char c)
         }
         for (; q < close; q++) {
                 if (q[1] == '-' && q + 2 < close) {
-                        hit |= (unsigned char)c >= (unsigned char)q[0] && (unsigned char)c <= (unsigned char)q[2];
+                        hit |= (unsigned char)c >= (unsigned char)q[0] &&
+                               (unsigned char)c <= (unsigned char)q[2];
                         q += 2;
                 } else {
                         hit |= *q == c;
@@ -201,7 +210,8 @@ bracket(const char **p, char c)
         return hit != negate;
 }
 
-/* The usual loop with one place to come back to: linear in the name for each star, without recursion. */
+/* The usual loop with one place to come back to: linear in the name for each star, without
+ * recursion. */
 bool
 rs_glob(const char *pattern, const char *name)
 {

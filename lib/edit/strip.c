@@ -12,22 +12,27 @@ cut(const resect_anatomy *a, target to, resect_error *err)
 {
         const rs_atail *t = &a->tail;
         if (t->output == NULL)
-                return RS_FAIL_NULL(err, RESECT_GRAPH, "no way leads from a picture input to an output");
+                return RS_FAIL_NULL(
+                        err, RESECT_GRAPH, "no way leads from a picture input to an output");
         switch (to) {
         case LOGITS:
                 if (t->logits == NULL)
-                        return RS_FAIL_NULL(err, RESECT_GRAPH, "there are no logits: the model has no classifier");
+                        return RS_FAIL_NULL(err, RESECT_GRAPH,
+                                "there are no logits: the model has no classifier");
                 return t->logits;
         case MAPS:
                 if (t->maps == NULL || (t->pool == NULL && t->logits != NULL))
-                        return RS_FAIL_NULL(err, RESECT_GRAPH, "there is no pool over space before which maps could be found");
+                        return RS_FAIL_NULL(err, RESECT_GRAPH,
+                                "there is no pool over space before which maps could be found");
                 return t->maps;
         default:
                 if (t->features == NULL)
-                        return RS_FAIL_NULL(err, RESECT_GRAPH, "no pool and classifier were found at the end of the model");
+                        return RS_FAIL_NULL(err, RESECT_GRAPH,
+                                "no pool and classifier were found at the end of the model");
                 if (t->pool == NULL && t->logits == NULL)
                         return RS_FAIL_NULL(err, RESECT_GRAPH,
-                                "the model ends in maps before any pool; --to maps leaves them, resect-head puts pool and classifier there");
+                                "the model ends in maps before any pool; --to maps leaves them, "
+                                "resect-head puts pool and classifier there");
                 return t->features;
         }
 }
@@ -54,11 +59,13 @@ strip(rs_surgery *s, target to, const resect_anatomy *a, resect_error *err)
                 return rs_prove_outputs(s, err);
         }
         const char *name = flatten ? value : rs_output_name(s, value, names[to], err);
-        if (name == NULL || !rs_prove(s, &value, &name, 1, err) || !rs_graph_rename(s->m, value, name, err))
+        if (name == NULL || !rs_prove(s, &value, &name, 1, err) ||
+                !rs_graph_rename(s->m, value, name, err))
                 return false;
         if (flatten) { /* a 1x1 Conv was the classifier; features are [N, C] all the same */
                 const char *flat = rs_model_fresh_name(s->m, "features", err);
-                rs_node *n = flat != NULL ? rs_build(s, "Flatten", flat, flat, err, name, NULL) : NULL;
+                rs_node *n =
+                        flat != NULL ? rs_build(s, "Flatten", flat, flat, err, name, NULL) : NULL;
                 if (n == NULL || !rs_node_set_int(s->m, n, "axis", 1, err))
                         return false;
                 name = flat;
@@ -90,20 +97,27 @@ run(rs_surgery *s, resect_error *err)
 }
 
 static const resect_option options[] = {
-        {"to", "features|maps|logits", "end at the pooled features [N, C] (the default), at the maps before the pool, or at the logits"},
+        {"to", "features|maps|logits",
+                "end at the pooled features [N, C] (the default), at the maps before the pool, or "
+                "at the logits"},
         {NULL, NULL, NULL},
 };
 
 const rs_edit rs_edit_strip = {
         .face = {.name = "strip",
                 .brief = "remove the head",
-                .description =
-                        "Ends the network before its classifier, which is found by structure: the last reduction over space and the affine "
-                        "map behind it. What only the head needed is dropped, class labels too; all else keeps its bytes.\n\n"
-                        "--to features leaves the pooled features, one row a picture (behind a 1x1 Conv classifier, a Flatten is "
-                        "added to make them so). --to maps ends before the pool; --to logits drops a Softmax only.\n\n"
-                        "The output keeps the name that it had inside the graph, unless that is one that no person would type "
-                        "(\"190\", \"/Flatten_output_0\"): then it is called features, maps or logits.",
+                .description = "Ends the network before its classifier, which is found by "
+                               "structure: the last reduction over space and the affine "
+                               "map behind it. What only the head needed is dropped, class labels "
+                               "too; all else keeps its bytes.\n\n"
+                               "--to features leaves the pooled features, one row a picture "
+                               "(behind a 1x1 Conv classifier, a Flatten is "
+                               "added to make them so). --to maps ends before the pool; --to "
+                               "logits drops a Softmax only.\n\n"
+                               "The output keeps the name that it had inside the graph, unless "
+                               "that is one that no person would type "
+                               "(\"190\", \"/Flatten_output_0\"): then it is called features, maps "
+                               "or logits.",
                 .example = "resect-strip < resnet101.onnx > trunk.onnx\n"
                            "resect-strip --to maps --verify resnet101.onnx -o maps.onnx",
                 .options = options},

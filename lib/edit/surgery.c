@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * The driver of all edits: finds one by name, checks the settings against its table, runs it, sorts what it left and, when asked, has
- * the proof checked. Nothing here knows any single edit.
+ * The driver of all edits: finds one by name, checks the settings against its table, runs it, sorts
+ * what it left and, when asked, has the proof checked. Nothing here knows any single edit.
  */
 #include "edit/edit.h"
 
@@ -59,7 +59,8 @@ settings_fit(const rs_edit *e, const resect_setting *settings, size_t n, resect_
                         o++;
                 bool verify = strcmp(name, "verify") == 0;
                 if (o->name == NULL && !verify)
-                        return rs_fail(err, RESECT_ARG, "%s has no option --%s", e->face.name, name);
+                        return rs_fail(
+                                err, RESECT_ARG, "%s has no option --%s", e->face.name, name);
                 bool wants = !verify && o->arg != NULL;
                 if (wants != (settings[i].value != NULL))
                         return rs_fail(err, RESECT_ARG, "--%s takes %s", name,
@@ -72,8 +73,8 @@ settings_fit(const rs_edit *e, const resect_setting *settings, size_t n, resect_
 }
 
 bool
-resect_edit_run(resect_model *m, const char *name, const resect_setting *settings, size_t n_settings,
-        resect_on_note *note, void *ctx, resect_error *err)
+resect_edit_run(resect_model *m, const char *name, const resect_setting *settings,
+        size_t n_settings, resect_on_note *note, void *ctx, resect_error *err)
 {
         const rs_edit *e = find(name);
         if (e == NULL)
@@ -96,8 +97,8 @@ resect_edit_run(resect_model *m, const char *name, const resect_setting *setting
 }
 
 resect_model *
-resect_edit_create(const char *name, const resect_setting *settings, size_t n_settings, resect_on_note *note,
-        void *ctx, resect_error *err)
+resect_edit_create(const char *name, const resect_setting *settings, size_t n_settings,
+        resect_on_note *note, void *ctx, resect_error *err)
 {
         const rs_edit *e = find(name);
         if (e == NULL || !e->face.creates)

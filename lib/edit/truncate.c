@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * truncate: a shallower network. --after cuts behind a block and puts pool and classifier there. In a pre-activation network (v2) a
- * block ends in a raw sum, and every reader of it in the original network normalises first: the cut is therefore behind
- * the BatchNormalization and ReLU that follow the sum, whose statistics were learnt for just this sum. --drop bypasses
- * blocks whose shortcut is the identity: the block's readers read its input.
+ * truncate: a shallower network. --after cuts behind a block and puts pool and classifier there. In
+ * a pre-activation network (v2) a block ends in a raw sum, and every reader of it in the original
+ * network normalises first: the cut is therefore behind the BatchNormalization and ReLU that follow
+ * the sum, whose statistics were learnt for just this sum. --drop bypasses blocks whose shortcut is
+ * the identity: the block's readers read its input.
  */
 #include "edit/ends.h"
 #include "edit/parts.h"
@@ -35,8 +36,10 @@ list_droppable(const resect_anatomy *a, char *out, size_t size)
         out[0] = '\0';
         for (size_t i = 0; i < a->n_blocks && at < size; i++) {
                 const rs_ablock *b = &a->blocks[i];
-                if (!b->pub.downsample && b->shortcut_nodes.n == 0 && b->pub.in_channels == b->pub.out_channels && b->pub.stride == 1)
-                        at += (size_t)snprintf(out + at, size - at, "%s%s", at ? ", " : "", b->pub.name);
+                if (!b->pub.downsample && b->shortcut_nodes.n == 0 &&
+                        b->pub.in_channels == b->pub.out_channels && b->pub.stride == 1)
+                        at += (size_t)snprintf(
+                                out + at, size - at, "%s%s", at ? ", " : "", b->pub.name);
         }
 }
 
@@ -44,13 +47,15 @@ static bool
 can_drop(const resect_anatomy *a, const rs_ablock *b, resect_error *err)
 {
         char list[320];
-        if (!b->pub.downsample && b->shortcut_nodes.n == 0 && b->pub.in_channels == b->pub.out_channels && b->pub.stride == 1)
+        if (!b->pub.downsample && b->shortcut_nodes.n == 0 &&
+                b->pub.in_channels == b->pub.out_channels && b->pub.stride == 1)
                 return true;
         list_droppable(a, list, sizeof list);
         return rs_fail(err, RESECT_GRAPH,
-                "--drop: %s goes from %lld to %lld channels at stride %d, so that its input cannot stand in for its output; %s%s", b->pub.name,
-                (long long)b->pub.in_channels, (long long)b->pub.out_channels, b->pub.stride,
-                list[0] ? "these can go: " : "no block can go", list);
+                "--drop: %s goes from %lld to %lld channels at stride %d, so that its input cannot "
+                "stand in for its output; %s%s",
+                b->pub.name, (long long)b->pub.in_channels, (long long)b->pub.out_channels,
+                b->pub.stride, list[0] ? "these can go: " : "no block can go", list);
 }
 
 /* From the last to the first, so that a block's input is still called what the anatomy says. */
@@ -65,7 +70,8 @@ drop(rs_surgery *s, resect_anatomy *a, const char *text, resect_error *err)
         for (size_t i = 0; i < n; i++) {
                 const rs_ablock *b = rs_anatomy_block(a, items[i]);
                 if (b == NULL)
-                        return rs_fail(err, RESECT_ARG, "--drop: there is no block %s (the model has %zu blocks)", items[i],
+                        return rs_fail(err, RESECT_ARG,
+                                "--drop: there is no block %s (the model has %zu blocks)", items[i],
                                 a->n_blocks);
                 if (!can_drop(a, b, err))
                         return false;
@@ -104,7 +110,9 @@ remember(rs_surgery *s, const resect_anatomy *a, ending *e, resect_error *err)
                 return true;
         e->classes = a->summary.n_classes;
         if (e->classes <= 0)
-                return rs_fail(err, RESECT_GRAPH, "the number of the classifier's classes cannot be told; resect-strip takes it away");
+                return rs_fail(err, RESECT_GRAPH,
+                        "the number of the classifier's classes cannot be told; resect-strip takes "
+                        "it away");
         const char *const *labels = resect_model_labels(s->m, &n);
         if (labels == NULL || n != (size_t)e->classes)
                 return true;
@@ -115,9 +123,11 @@ remember(rs_surgery *s, const resect_anatomy *a, ending *e, resect_error *err)
         return e->labels != NULL;
 }
 
-/* A head like the one before behind the features: as many classes, the same labels, the same output name, fresh weights. */
+/* A head like the one before behind the features: as many classes, the same labels, the same output
+ * name, fresh weights. */
 static bool
-regrow(rs_surgery *s, const char *features, int64_t channels, const ending *e, uint64_t seed, resect_error *err)
+regrow(rs_surgery *s, const char *features, int64_t channels, const ending *e, uint64_t seed,
+        resect_error *err)
 {
         const char *old = features, *softmax = NULL;
         rs_head_spec spec = {.classes = e->classes, .seed = seed, .output = e->output};
@@ -127,11 +137,14 @@ regrow(rs_surgery *s, const char *features, int64_t channels, const ending *e, u
                 return false;
         if (e->softmax) {
                 softmax = rs_model_fresh_name(s->m, "softmax", err);
-                rs_node *n = softmax != NULL ? rs_build(s, "Softmax", softmax, e->output, err, spec.output, NULL) : NULL;
+                rs_node *n = softmax != NULL ? rs_build(s, "Softmax", softmax, e->output, err,
+                                                       spec.output, NULL)
+                                             : NULL;
                 if (n == NULL || !rs_node_set_int(s->m, n, "axis", 1, err))
                         return false;
         }
-        rs_note(s, "the classifier is fresh: %lld features, %lld classes", (long long)channels, (long long)e->classes);
+        rs_note(s, "the classifier is fresh: %lld features, %lld classes", (long long)channels,
+                (long long)e->classes);
         return rs_end_at(s, old, e->output, err);
 }
 
@@ -153,17 +166,18 @@ after(rs_surgery *s, resect_anatomy *a, const char *part, uint64_t seed, resect_
                 return rs_fail(err, RESECT_ARG, "--after: the model ends behind %s already", part);
         const bool pool = a->tail.pool != NULL || end.classes != 0;
         const char *name = pool ? value : rs_output_name(s, value, "maps", err);
-        if (name == NULL || !rs_prove(s, &value, &name, 1, err) || !rs_graph_rename(s->m, value, name, err) ||
-                !rs_end_at(s, end.output, name, err))
+        if (name == NULL || !rs_prove(s, &value, &name, 1, err) ||
+                !rs_graph_rename(s->m, value, name, err) || !rs_end_at(s, end.output, name, err))
                 return false;
         const size_t left = s->m->graph.n_nodes;
         int64_t channels = 0;
         const char *features = pool ? rs_pool_and_squeeze(s, name, &channels, err) : name;
-        if (features == NULL ||
-                !(end.classes != 0 ? regrow(s, features, channels, &end, seed, err) : rs_end_at(s, name, features, err)))
+        if (features == NULL || !(end.classes != 0 ? regrow(s, features, channels, &end, seed, err)
+                                                   : rs_end_at(s, name, features, err)))
                 return false;
         rs_note(s, "cut behind %s (%s); %zu nodes of the trunk left", part, name, left);
-        return resect_model_set_labels(s->m, (const char *const *)end.labels, end.labels != NULL ? (size_t)end.classes : 0, err);
+        return resect_model_set_labels(s->m, (const char *const *)end.labels,
+                end.labels != NULL ? (size_t)end.classes : 0, err);
 }
 
 static bool
@@ -178,14 +192,18 @@ run(rs_surgery *s, resect_error *err)
         resect_anatomy *a = resect_anatomy_find(s->m, err);
         bool ok = a != NULL;
         if (ok && a->n_blocks == 0)
-                ok = rs_fail(err, RESECT_GRAPH, "the model is no residual network: there are no blocks to cut between");
-        ok = ok && (part != NULL ? after(s, a, part, (uint64_t)seed, err) : drop(s, a, blocks, err));
+                ok = rs_fail(err, RESECT_GRAPH,
+                        "the model is no residual network: there are no blocks to cut between");
+        ok = ok &&
+             (part != NULL ? after(s, a, part, (uint64_t)seed, err) : drop(s, a, blocks, err));
         resect_anatomy_free(a);
         return ok;
 }
 
 static const resect_option options[] = {
-        {"after", "PART", "cut behind this stage or block: layer3, layer3.10; pool and classifier are grown again to fit"},
+        {"after", "PART",
+                "cut behind this stage or block: layer3, layer3.10; pool and classifier are grown "
+                "again to fit"},
         {"drop", "BLOCK,...", "bypass these blocks: layer3.7,layer3.12"},
         {"seed", "N", "of the new classifier's weights (0)"},
         {NULL, NULL, NULL},
@@ -194,15 +212,20 @@ static const resect_option options[] = {
 const rs_edit rs_edit_truncate = {
         .face = {.name = "truncate",
                 .brief = "make a network shallower",
-                .description =
-                        "--after ends the trunk behind a stage or block and puts GlobalAveragePool and Flatten there; when there was a "
-                        "classifier, a fresh one of as many classes with the same labels follows. In a pre-activation network the cut lies "
-                        "behind the BatchNormalization and ReLU that follow the block's sum, as every reader of the sum has it.\n\n"
-                        "--drop bypasses whole residual blocks, which is possible where the shortcut is the identity; other blocks are "
-                        "refused, and the message lists those that can go. The remaining blocks keep their tensors' names "
-                        "(resect-edit --canon numbers them anew).",
-                .example = "resect-truncate --after layer3 resnet101.onnx -o shallow.onnx\n"
-                           "resect-truncate --drop layer3.7,layer3.12 < resnet101.onnx > thinner.onnx",
+                .description = "--after ends the trunk behind a stage or block and puts "
+                               "GlobalAveragePool and Flatten there; when there was a "
+                               "classifier, a fresh one of as many classes with the same labels "
+                               "follows. In a pre-activation network the cut lies "
+                               "behind the BatchNormalization and ReLU that follow the block's "
+                               "sum, as every reader of the sum has it.\n\n"
+                               "--drop bypasses whole residual blocks, which is possible where the "
+                               "shortcut is the identity; other blocks are "
+                               "refused, and the message lists those that can go. The remaining "
+                               "blocks keep their tensors' names "
+                               "(resect-edit --canon numbers them anew).",
+                .example =
+                        "resect-truncate --after layer3 resnet101.onnx -o shallow.onnx\n"
+                        "resect-truncate --drop layer3.7,layer3.12 < resnet101.onnx > thinner.onnx",
                 .options = options},
         .run = run,
 };

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * unfold: a BatchNormalization behind each Conv that lost it, so that the network can be trained again. Which ones lost it? All
- * but those that never had one: a classifier or gate that works on pooled features, and the last Conv of a
- * pre-activation block, whose sum goes on without a ReLU of its own. The Conv's bias becomes that of the norm. Calibrated, the norm
- * carries the mean and variance that the Conv's output has on real pictures, and its scale and bias undo them.
+ * unfold: a BatchNormalization behind each Conv that lost it, so that the network can be trained
+ * again. Which ones lost it? All but those that never had one: a classifier or gate that works on
+ * pooled features, and the last Conv of a pre-activation block, whose sum goes on without a ReLU of
+ * its own. The Conv's bias becomes that of the norm. Calibrated, the norm carries the mean and
+ * variance that the Conv's output has on real pictures, and its scale and bias undo them.
  */
 #include "edit/fold.h"
 #include "edit/run.h"
@@ -20,7 +21,7 @@ typedef struct site {
         rs_node *conv;
         const rs_tensor *weight;
         int64_t channels;
-        double *bias;      /* [channels] or NULL */
+        double *bias;         /* [channels] or NULL */
         double *sum, *square; /* [channels] of what the Conv makes, its bias included */
         double count;
 } site;
@@ -29,8 +30,8 @@ typedef struct site {
 static bool
 pooled(const rs_index *ix, const char *value)
 {
-        static const char *const through[] = {"Relu", "Sigmoid", "Identity", "Dropout", "Conv", "Flatten", "Reshape", "HardSigmoid",
-                "Squeeze", "Unsqueeze"};
+        static const char *const through[] = {"Relu", "Sigmoid", "Identity", "Dropout", "Conv",
+                "Flatten", "Reshape", "HardSigmoid", "Squeeze", "Unsqueeze"};
         for (int hops = 0; hops < 100; hops++) {
                 const rs_link *l = rs_index_find(ix, value);
                 const rs_node *n = l != NULL ? l->maker : NULL;
@@ -72,7 +73,8 @@ lost_it(const rs_index *ix, const rs_node *n)
         for (const rs_use *u = l != NULL ? l->uses : NULL; u != NULL; u = u->next)
                 if (rs_is_op(u->node, "BatchNormalization"))
                         return false;
-        return l != NULL && rs_constant(ix, n->in[1]) != NULL && !pooled(ix, n->in[0]) && !raw_sum(ix, l);
+        return l != NULL && rs_constant(ix, n->in[1]) != NULL && !pooled(ix, n->in[0]) &&
+               !raw_sum(ix, l);
 }
 
 static bool
@@ -116,7 +118,8 @@ tally(site *k, const resect_tensor *y)
                 double sum = 0, square = 0;
                 for (int64_t i = 0; i < n; i++)
                         for (int64_t p = 0; p < plane; p++) {
-                                double v = rs_load(y->data, (int32_t)y->dtype, (size_t)((i * c + j) * plane + p));
+                                double v = rs_load(y->data, (int32_t)y->dtype,
+                                        (size_t)((i * c + j) * plane + p));
                                 sum += v;
                                 square += v * v;
                         }
@@ -133,7 +136,8 @@ typedef struct bench { /* a model set up to be measured batch by batch */
 } bench;
 
 static bool
-set_up(rs_surgery *s, bench *b, const resect_input *in, int64_t batch, const site *sites, size_t n, resect_error *err)
+set_up(rs_surgery *s, bench *b, const resect_input *in, int64_t batch, const site *sites, size_t n,
+        resect_error *err)
 {
         const char **names = RS_NEW(&s->arena, n + 1, const char *, err);
         b->outputs = RS_NEW(&s->arena, n + 1, resect_tensor, err);
@@ -149,10 +153,11 @@ set_up(rs_surgery *s, bench *b, const resect_input *in, int64_t batch, const sit
                 .tensor = {.dtype = RESECT_FLOAT,
                         .rank = 4,
                         .dims = {batch, in->channels, in->height, in->width},
-                        .size = (size_t)batch * (size_t)in->channels * (size_t)in->height * (size_t)in->width *
-                                sizeof(float)}};
+                        .size = (size_t)batch * (size_t)in->channels * (size_t)in->height *
+                                (size_t)in->width * sizeof(float)}};
         if (in->nhwc)
-                x.tensor.dims[1] = in->height, x.tensor.dims[2] = in->width, x.tensor.dims[3] = in->channels;
+                x.tensor.dims[1] = in->height, x.tensor.dims[2] = in->width,
+                x.tensor.dims[3] = in->channels;
         const resect_plan_options o = {
                 .inputs = &x, .n_inputs = 1, .outputs = names, .n_outputs = n, .no_fusion = true};
         b->plan = resect_plan_make(s->m, &o, err);
@@ -161,7 +166,8 @@ set_up(rs_surgery *s, bench *b, const resect_input *in, int64_t batch, const sit
 }
 
 static bool
-measure(rs_surgery *s, const resect_data *d, site *sites, size_t n, size_t samples, resect_error *err)
+measure(rs_surgery *s, const resect_data *d, site *sites, size_t n, size_t samples,
+        resect_error *err)
 {
         resect_input in;
         resect_value v;
@@ -174,15 +180,19 @@ measure(rs_surgery *s, const resect_data *d, site *sites, size_t n, size_t sampl
         const int64_t fixed = resect_model_input(s->m, 0, &v) && v.rank == 4 ? v.dims[0] : -1;
         const size_t batch = fixed > 0 ? (size_t)fixed : samples < 4 ? samples : 4;
         if (batch == 0 || samples < batch)
-                return rs_fail(err, RESECT_ARG, "--data has %zu pictures, and the model takes %zu at a time", have, batch);
+                return rs_fail(err, RESECT_ARG,
+                        "--data has %zu pictures, and the model takes %zu at a time", have, batch);
         /* Pictures from all over the set: the samples of each class lie together. */
         size_t *order = RS_NEW(&s->arena, samples, size_t, err);
         if (order == NULL)
                 return false;
         for (size_t i = 0; i < samples; i++)
                 order[i] = (size_t)((double)i * (double)have / (double)samples);
-        const resect_loader_options lo = {
-                .split = RESECT_ALL, .order = order, .n = samples - samples % batch, .batch = batch, .input = &in};
+        const resect_loader_options lo = {.split = RESECT_ALL,
+                .order = order,
+                .n = samples - samples % batch,
+                .batch = batch,
+                .input = &in};
         bool ok = set_up(s, &b, &in, (int64_t)batch, sites, n, err);
         resect_loader *l = ok ? resect_loader_make(d, &lo, err) : NULL;
         ok = l != NULL;
@@ -220,33 +230,41 @@ calibrate(rs_surgery *s, const char *path, site *sites, size_t n, resect_error *
         return ok;
 }
 
-/* "layer1.0.conv2.weight" -> "layer1.0.bn2", "x.downsample.0.weight" -> "x.downsample.1", else "NAME_bn". */
+/* "layer1.0.conv2.weight" -> "layer1.0.bn2", "x.downsample.0.weight" -> "x.downsample.1", else
+ * "NAME_bn". */
 static const char *
 norm_name(rs_surgery *s, const char *weight, resect_error *err)
 {
         size_t n = strlen(weight);
-        const char *dot = n > 7 && strcmp(weight + n - 7, ".weight") == 0 ? weight + n - 7 : weight + n;
+        const char *dot =
+                n > 7 && strcmp(weight + n - 7, ".weight") == 0 ? weight + n - 7 : weight + n;
         const char *part = dot;
         while (part > weight && part[-1] >= '0' && part[-1] <= '9')
                 part--;
         rs_arena *a = &s->m->arena;
         if (part < dot && part - weight >= 4 && strncmp(part - 4, "conv", 4) == 0)
-                return rs_arena_printf(a, err, "%.*sbn%.*s", (int)(part - 4 - weight), weight, (int)(dot - part), part);
-        if (dot - part == 1 && *part == '0' && part - weight >= 11 && strncmp(part - 11, "downsample.", 11) == 0)
+                return rs_arena_printf(a, err, "%.*sbn%.*s", (int)(part - 4 - weight), weight,
+                        (int)(dot - part), part);
+        if (dot - part == 1 && *part == '0' && part - weight >= 11 &&
+                strncmp(part - 11, "downsample.", 11) == 0)
                 return rs_arena_printf(a, err, "%.*s1", (int)(part - weight), weight);
         return rs_arena_printf(a, err, "%.*s_bn", (int)(dot - weight), weight);
 }
 
 static rs_tensor *
-statistic(rs_surgery *s, const char *norm, const char *what, const site *k, bool frozen, resect_error *err)
+statistic(rs_surgery *s, const char *norm, const char *what, const site *k, bool frozen,
+        resect_error *err)
 {
         char *wish = rs_arena_printf(&s->m->arena, err, "%s.%s", norm, what);
         const char *name = wish != NULL ? rs_model_fresh_name(s->m, wish, err) : NULL;
-        rs_tensor *t = name != NULL ? rs_model_add_tensor(s->m, name, k->weight->dtype, 1, &k->channels, err) : NULL;
+        rs_tensor *t = name != NULL ? rs_model_add_tensor(
+                                              s->m, name, k->weight->dtype, 1, &k->channels, err)
+                                    : NULL;
         return t != NULL && (!frozen || rs_model_set_frozen(s->m, t->name, true, err)) ? t : NULL;
 }
 
-/* scale * (conv - mean) / sqrt(var + eps) + bias is conv + its old bias, with the values as they are after rounding. */
+/* scale * (conv - mean) / sqrt(var + eps) + bias is conv + its old bias, with the values as they
+ * are after rounding. */
 static void
 fill(const site *k, rs_tensor *const t[4])
 {
@@ -266,7 +284,9 @@ fill(const site *k, rs_tensor *const t[4])
                 const size_t width = t[0]->bytes / t[0]->count;
                 for (int i = 0; i < 4; i++) {
                         rs_store(v, t[i]->dtype, 0, value[i]);
-                        rs_from_little((unsigned char *)(uintptr_t)t[i]->data.data + (size_t)c * width, v, t[i]->dtype, 1);
+                        rs_from_little(
+                                (unsigned char *)(uintptr_t)t[i]->data.data + (size_t)c * width, v,
+                                t[i]->dtype, 1);
                 }
         }
 }
@@ -293,8 +313,8 @@ insert(rs_surgery *s, const site *k, resect_error *err)
         if (k->conv->n_in > 2)
                 k->conv->n_in = 2;
         rs_node_touch(k->conv);
-        rs_node *bn = rs_build(s, "BatchNormalization", name, y, err, raw, t[0]->name, t[1]->name, t[2]->name,
-                t[3]->name, NULL);
+        rs_node *bn = rs_build(s, "BatchNormalization", name, y, err, raw, t[0]->name, t[1]->name,
+                t[2]->name, t[3]->name, NULL);
         if (bn == NULL || !rs_node_set_float(m, bn, "epsilon", (float)epsilon, err) ||
                 !rs_node_set_float(m, bn, "momentum", 0.9f, err))
                 return false;

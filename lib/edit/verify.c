@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * The proof that --verify asks for. Before its first change an edit says which values must stay what they are, under which names
- * they will be found afterwards; the model is run there and then on small random input, and once more when the edit is done. An
- * edit that changes what the model reads on purpose (another channel order, preprocessing baked in) gives the rule
- * that turns the old input into the new one.
+ * The proof that --verify asks for. Before its first change an edit says which values must stay
+ * what they are, under which names they will be found afterwards; the model is run there and then
+ * on small random input, and once more when the edit is done. An edit that changes what the model
+ * reads on purpose (another channel order, preprocessing baked in) gives the rule that turns the
+ * old input into the new one.
  */
 #include "edit/edit.h"
 #include "edit/run.h"
@@ -24,8 +25,8 @@ struct rs_proof {
 };
 
 bool
-rs_run(resect_model *m, const resect_binding *inputs, size_t n_inputs, const char *const *outputs, size_t n_outputs,
-        resect_tensor *results, resect_error *err)
+rs_run(resect_model *m, const resect_binding *inputs, size_t n_inputs, const char *const *outputs,
+        size_t n_outputs, resect_tensor *results, resect_error *err)
 {
         const resect_plan_options options = {.inputs = inputs,
                 .n_inputs = n_inputs,
@@ -41,7 +42,8 @@ rs_run(resect_model *m, const resect_binding *inputs, size_t n_inputs, const cha
                 in[i] = inputs[i].tensor;
         bool ok = e != NULL && resect_exec_run(e, in, views, err);
         for (size_t i = 0; ok && i < n_outputs; i++) {
-                ok = resect_tensor_make(&results[i], views[i].dtype, views[i].rank, views[i].dims, err);
+                ok = resect_tensor_make(
+                        &results[i], views[i].dtype, views[i].rank, views[i].dims, err);
                 if (ok && views[i].size != 0)
                         memcpy(results[i].data, views[i].data, views[i].size);
         }
@@ -52,23 +54,28 @@ rs_run(resect_model *m, const resect_binding *inputs, size_t n_inputs, const cha
 }
 
 bool
-rs_random_input(const resect_value *v, int64_t batch, int64_t side, resect_tensor *out, resect_error *err)
+rs_random_input(
+        const resect_value *v, int64_t batch, int64_t side, resect_tensor *out, resect_error *err)
 {
         int64_t dims[RESECT_RANK_MAX];
         if (v->rank < 0)
-                return rs_fail(err, RESECT_UNSUPPORTED, "input %s does not say its shape, so that the model cannot be run", v->name);
+                return rs_fail(err, RESECT_UNSUPPORTED,
+                        "input %s does not say its shape, so that the model cannot be run",
+                        v->name);
         for (int i = 0; i < v->rank; i++)
                 dims[i] = v->dims[i] >= 0 ? v->dims[i] : i == 0 ? batch : side;
         if (v->rank == 4 && v->dims[1] < 0 && v->dims[3] != 3)
                 dims[1] = 3;
-        if (!resect_tensor_make(out, v->dtype != RESECT_UNDEFINED ? v->dtype : RESECT_FLOAT, v->rank, dims, err))
+        if (!resect_tensor_make(out, v->dtype != RESECT_UNDEFINED ? v->dtype : RESECT_FLOAT,
+                    v->rank, dims, err))
                 return false;
         const uint64_t stream = rs_stream("verify", 0, 0);
         const int64_t n = resect_tensor_count(out);
         bool byte = out->dtype == RESECT_UINT8;
         for (int64_t i = 0; i < n; i++)
                 rs_store(out->data, (int32_t)out->dtype, (size_t)i,
-                        byte ? (double)rs_below(1, stream, (uint64_t)i, 256) : rs_normal(1, stream, (uint64_t)i));
+                        byte ? (double)rs_below(1, stream, (uint64_t)i, 256)
+                             : rs_normal(1, stream, (uint64_t)i));
         return true;
 }
 
@@ -80,14 +87,16 @@ rs_bindings_free(resect_binding *b, size_t n)
 }
 
 bool
-rs_random_inputs(rs_surgery *s, int64_t batch, int64_t side, resect_binding **out, size_t *n, resect_error *err)
+rs_random_inputs(rs_surgery *s, int64_t batch, int64_t side, resect_binding **out, size_t *n,
+        resect_error *err)
 {
         *n = resect_model_input_count(s->m);
         *out = RS_NEW(&s->arena, *n + 1, resect_binding, err);
         bool ok = *out != NULL;
         for (size_t i = 0; ok && i < *n; i++) {
                 resect_value v;
-                ok = resect_model_input(s->m, i, &v) && rs_random_input(&v, batch, side, &(*out)[i].tensor, err);
+                ok = resect_model_input(s->m, i, &v) &&
+                     rs_random_input(&v, batch, side, &(*out)[i].tensor, err);
                 (*out)[i].name = ok ? rs_arena_strdup(&s->arena, v.name, err) : NULL;
                 ok = (*out)[i].name != NULL;
         }
@@ -151,7 +160,8 @@ open_size(const resect_model *m)
 }
 
 bool
-rs_prove(rs_surgery *s, const char *const *before, const char *const *after, size_t n, resect_error *err)
+rs_prove(rs_surgery *s, const char *const *before, const char *const *after, size_t n,
+        resect_error *err)
 {
         if (!rs_given(s, "verify") || n == 0)
                 return true;
@@ -214,7 +224,10 @@ new_inputs(rs_surgery *s, const rs_proof *p, resect_binding *in, size_t n, resec
                 if (x == NULL)
                         x = bound(p->inputs, p->n_inputs, v.name);
                 if (x == NULL)
-                        return rs_fail(err, RESECT_GRAPH, "verify: the edited model has an input %s that was not there before", v.name);
+                        return rs_fail(err, RESECT_GRAPH,
+                                "verify: the edited model has an input %s that was not there "
+                                "before",
+                                v.name);
                 if (!(s->reinput != NULL ? s->reinput(s->reinput_ctx, v.name, x, &in[i].tensor, err)
                                          : copy(&in[i].tensor, x, err)))
                         return false;
@@ -223,20 +236,26 @@ new_inputs(rs_surgery *s, const rs_proof *p, resect_binding *in, size_t n, resec
 }
 
 static bool
-same(rs_surgery *s, const char *name, const resect_tensor *now, const resect_tensor *then, resect_error *err)
+same(rs_surgery *s, const char *name, const resect_tensor *now, const resect_tensor *then,
+        resect_error *err)
 {
         resect_difference d;
         if (!resect_tensor_compare(now, then, s->tolerance, s->tolerance, &d, err))
                 return rs_fail_at(err, "verify: %s", name);
-        /* The bound is on the tensor's own scale: an element near zero may be off by the rounding of its neighbours. */
+        /* The bound is on the tensor's own scale: an element near zero may be off by the rounding
+         * of its neighbours. */
         if (d.unequal != 0 && !(d.max_rel <= s->tolerance))
-                return rs_fail(err, RESECT_GRAPH, "verify: %s changed by %g of its own scale (%g at element %lld), more than %g", name,
-                        d.max_rel, d.max_abs, (long long)d.at, s->tolerance);
+                return rs_fail(err, RESECT_GRAPH,
+                        "verify: %s changed by %g of its own scale (%g at element %lld), more than "
+                        "%g",
+                        name, d.max_rel, d.max_abs, (long long)d.at, s->tolerance);
         if (d.max_abs == 0 && d.unequal == 0)
-                rs_note(s, "verified: %s is bit for bit what it was (%lld numbers)", name, (long long)d.count);
-        else
-                rs_note(s, "verified: %s is what it was within %.2g of its own scale (%lld numbers)", name, d.max_rel,
+                rs_note(s, "verified: %s is bit for bit what it was (%lld numbers)", name,
                         (long long)d.count);
+        else
+                rs_note(s,
+                        "verified: %s is what it was within %.2g of its own scale (%lld numbers)",
+                        name, d.max_rel, (long long)d.count);
         return true;
 }
 
