@@ -477,7 +477,8 @@ backward(const rs_call *c)
                 rs_fold f = s->fold[i];
                 if (!reads)
                         f.kept.n = f.summed.n = 1;
-                rs_fold_run(&f, c->threads, v, i ? slope_b : slope_a, &s->kind, c->din[i], true, 1);
+                rs_fold_run(&f, c->threads, v, i ? slope_b : slope_a, &s->kind, c->din[i],
+                        RS_ADD_TO, NULL);
         }
 }
 

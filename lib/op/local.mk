@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: 0BSD
 libcore_la_SOURCES += \
+	lib/op/arg.c \
 	lib/op/binary.c \
 	lib/op/cast.c \
 	lib/op/concat.c \
@@ -8,10 +9,13 @@ libcore_la_SOURCES += \
 	lib/op/list.c lib/op/list.h \
 	lib/op/move.h \
 	lib/op/op.h \
+	lib/op/reduce.c \
 	lib/op/reshape.c \
 	lib/op/shape.c \
+	lib/op/strided.c \
 	lib/op/unary.c \
 	lib/op/util.c lib/op/util.h \
+	lib/op/variadic.c \
 	lib/op/walk.c lib/op/walk.h
 # products, convolutions, normalisation, pools, softmax
 libcore_la_SOURCES += \

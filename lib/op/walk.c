@@ -2,6 +2,7 @@
 /* The engine of the element-wise kernels: index spaces, rows, sums. */
 #include "op/walk.h"
 
+#include <math.h>
 #include <string.h>
 
 bool
@@ -322,6 +323,49 @@ typedef struct run {
         double rows[RS_FOLD_MAX][RS_ROW], value[RS_ROW], sum[RS_ROW];
 } run;
 
+static double
+neutral(rs_combine c)
+{
+        return c == RS_PRODUCT ? 1 : c == RS_MAXIMUM ? -INFINITY : c == RS_MINIMUM ? INFINITY : 0;
+}
+
+/* Each of n sums meets its next summand. NaN stays. */
+static void
+join_rows(rs_combine c, size_t n, const double *v, double *sum)
+{
+        switch (c) {
+        case RS_SUM:
+                for (size_t i = 0; i < n; i++)
+                        sum[i] += v[i];
+                break;
+        case RS_PRODUCT:
+                for (size_t i = 0; i < n; i++)
+                        sum[i] *= v[i];
+                break;
+        case RS_MAXIMUM:
+                for (size_t i = 0; i < n; i++)
+                        sum[i] = v[i] > sum[i] || isnan(v[i]) ? v[i] : sum[i];
+                break;
+        case RS_MINIMUM:
+                for (size_t i = 0; i < n; i++)
+                        sum[i] = v[i] < sum[i] || isnan(v[i]) ? v[i] : sum[i];
+                break;
+        }
+}
+
+/* One sum meets its next n summands. */
+static double
+join_run(rs_combine c, size_t n, const double *v, double sum)
+{
+        if (c == RS_SUM)
+                for (size_t i = 0; i < n; i++)
+                        sum += v[i];
+        else
+                for (size_t i = 0; i < n; i++)
+                        join_rows(c, 1, v + i, &sum);
+        return sum;
+}
+
 /* One row of fn: operands start at base[k] and go on by step[k]. */
 static void
 evaluate(run *r, const int64_t *base, const int64_t *step, size_t n)
@@ -341,7 +385,8 @@ sum_abreast(run *r, const rs_row *at, size_t k_count)
 {
         const rs_walk *in = &r->f->summed;
         int64_t base[RS_FOLD_MAX], step[RS_FOLD_MAX];
-        memset(r->sum, 0, at->n * sizeof *r->sum);
+        for (size_t i = 0; i < at->n; i++)
+                r->sum[i] = neutral(r->f->combine);
         for (size_t u = 0; u < in->units; u++) {
                 rs_row s;
                 rs_walk_row(in, u, &s);
@@ -351,8 +396,7 @@ sum_abreast(run *r, const rs_row *at, size_t k_count)
                 }
                 for (size_t j = 0; j < s.n; j++) {
                         evaluate(r, base, step, at->n);
-                        for (size_t i = 0; i < at->n; i++)
-                                r->sum[i] += r->value[i];
+                        join_rows(r->f->combine, at->n, r->value, r->sum);
                         for (size_t k = 0; k < k_count; k++)
                                 base[k] += rs_walk_step(in, k);
                 }
@@ -366,7 +410,7 @@ sum_each(run *r, const rs_row *at, size_t k_count)
         const rs_walk *in = &r->f->summed;
         int64_t base[RS_FOLD_MAX], step[RS_FOLD_MAX];
         for (size_t i = 0; i < at->n; i++) {
-                double sum = 0;
+                double sum = neutral(r->f->combine);
                 for (size_t u = 0; u < in->units; u++) {
                         rs_row s;
                         rs_walk_row(in, u, &s);
@@ -377,8 +421,7 @@ sum_each(run *r, const rs_row *at, size_t k_count)
                                 step[k] = rs_walk_step(in, k);
                         }
                         evaluate(r, base, step, s.n);
-                        for (size_t j = 0; j < s.n; j++)
-                                sum += r->value[j];
+                        sum = join_run(r->f->combine, s.n, r->value, sum);
                 }
                 r->sum[i] = sum;
         }
@@ -386,7 +429,7 @@ sum_each(run *r, const rs_row *at, size_t k_count)
 
 void
 rs_fold_run(const rs_fold *f, int threads, const resect_tensor *const *operands, rs_row_fn *fn,
-        const void *ctx, resect_tensor *target, bool add, double scale)
+        const void *ctx, resect_tensor *target, rs_into into, rs_finish_fn *finish)
 {
         /* Side by side when the summands of one target do not lie in a row but those of neighbours
          * do. */
@@ -406,9 +449,9 @@ rs_fold_run(const rs_fold *f, int threads, const resect_tensor *const *operands,
                         sum_abreast(&r, &at, f->kept.n);
                 else
                         sum_each(&r, &at, f->kept.n);
-                for (size_t i = 0; i < at.n; i++)
-                        r.sum[i] *= scale;
-                if (add)
+                if (finish)
+                        finish(ctx, target, at.at, at.n, r.sum);
+                if (into == RS_ADD_TO)
                         rs_row_add(target->data, (int32_t)target->dtype, at.at, at.n, r.sum);
                 else
                         rs_row_store(target->data, (int32_t)target->dtype, at.at, at.n, r.sum);

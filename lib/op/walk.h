@@ -64,8 +64,10 @@ void rs_row_fuse(const rs_call *c, size_t at, size_t n, double *v);
 void rs_row_gather(
         void *dst, size_t at, const void *src, int64_t from, int64_t step, size_t n, size_t size);
 
+typedef enum rs_combine { RS_SUM, RS_PRODUCT, RS_MAXIMUM, RS_MINIMUM } rs_combine;
 typedef struct rs_fold {
         rs_walk kept, summed; /* the same operands */
+        rs_combine combine;   /* how summands meet; a sum unless set */
 } rs_fold;
 /* The space of dims, of which the axes in set are summed over. Operands are set on both walks by
  * rs_fold_operand. */
@@ -81,8 +83,12 @@ bool rs_fold_broadcast(rs_fold *f, rs_arena *arena, const rs_type *out, const rs
 
 /* What is summed: out[i] from the operands' rows v[k][i]. */
 typedef void rs_row_fn(const void *ctx, size_t n, const double *const *v, double *out);
-/* target[i] += sum of fn (add), or = scale * sum. */
+/* What becomes of n sums before they are stored at target's elements from `at` on. */
+typedef void rs_finish_fn(
+        const void *ctx, const resect_tensor *target, size_t at, size_t n, double *sum);
+typedef enum rs_into { RS_STORE_IN, RS_ADD_TO } rs_into;
+/* target[i] = or += finish(sum of fn); finish may be NULL. */
 void rs_fold_run(const rs_fold *f, int threads, const resect_tensor *const *operands, rs_row_fn *fn,
-        const void *ctx, resect_tensor *target, bool add, double scale);
+        const void *ctx, resect_tensor *target, rs_into into, rs_finish_fn *finish);
 
 #endif
