@@ -38,6 +38,23 @@ RESECT_API void resect_model_free(resect_model *m); /* NULL is fine */
  * IO, NOMEM, or UNSUPPORTED when the message would pass 2^31 - 1 bytes (use external data). On failure the old file stands.
  */
 RESECT_API bool resect_model_write(const resect_model *m, const char *path, resect_error *err) RESECT_MUST;
+/* The same into memory; free *bytes with resect_free. */
+RESECT_API bool resect_model_write_memory(const resect_model *m, void **bytes, size_t *size, resect_error *err) RESECT_MUST;
+RESECT_API void resect_free(void *p);
+
+/*
+ * Removes the temporary files of writes in progress. Safe in a signal handler, for tools that are about to die of the signal; what
+ * is being written is lost, the old files stand.
+ */
+RESECT_API void resect_abandon_output(void);
+
+/*
+ * Seals the values: resect.digest becomes the SHA-256 over all initializers, in byte order of their names, of: the name and a
+ * NUL; dtype and rank (4 bytes each) and dims (8 bytes each), little-endian; the SHA-256 of the values as raw little-endian
+ * bytes (for strings: of each one's length, 8 bytes, and bytes). Reading verifies it when all values can be had, and writing
+ * renews it when a tensor was changed, added or dropped since (or drops it, when the values cannot be had).
+ */
+RESECT_API bool resect_model_seal(resect_model *m, resect_error *err) RESECT_MUST;
 
 /* Metadata (ModelProto.metadata_props). Getting gives NULL when the key is absent; the text lives until the model changes. */
 RESECT_API const char *resect_model_meta(const resect_model *m, const char *key);

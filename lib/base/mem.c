@@ -3,17 +3,27 @@
  * The allocator and I/O table, the arena and the growing buffer. An arena is a list of blocks, each at least as large as
  * what was asked for; the last one is filled from the front.
  */
+#include "config.h"
 #include "base/mem.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 enum { BLOCK_SIZE = 32 * 1024, ALIGNMENT = 16, NUMBER_ALIGNMENT = 64 };
 
-struct rs_hooks rs_hooks = {malloc, realloc, free, read, writev, fsync, rename};
+static void *
+remap(void *old, size_t old_size, size_t size)
+{
+        void *p = old ? mremap(old, old_size, size, MREMAP_MAYMOVE)
+                      : mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        return p == MAP_FAILED ? NULL : p;
+}
+
+struct rs_hooks rs_hooks = {malloc, realloc, free, read, writev, fsync, rename, remap};
 
 struct rs_block {
         struct rs_block *next;

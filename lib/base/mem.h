@@ -23,6 +23,7 @@ struct rs_hooks {
         ssize_t (*writev)(int, const struct iovec *, int);
         int (*fsync)(int);
         int (*rename)(const char *, const char *);
+        void *(*remap)(void *old, size_t old_size, size_t size); /* anonymous pages, moved without copying; old NULL: new ones */
 };
 extern struct rs_hooks rs_hooks;
 

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: 0BSD */
+/* The bounded reader: a whole input in memory, wherever it comes from, and never more of it than was allowed. */
+#ifndef RS_IO_INPUT_H
+#define RS_IO_INPUT_H
+
+#include "base/mem.h"
+
+#define RS_INPUT_MAX (UINT64_C(8) << 30) /* --max-size when not given */
+
+typedef struct rs_input {
+        const unsigned char *data;
+        size_t size;
+        size_t mapped; /* length of the mapping; 0 when data is on the heap */
+        bool is_file;  /* a regular file, of this device and inode */
+        dev_t dev;
+        ino_t ino;
+} rs_input;
+
+/* Reads a file, or standard input for "-". Gzip is recognised and undone. Fails with IO, FORMAT (a damaged gzip), UNSUPPORTED
+   (more than max_size bytes; 0 is RS_INPUT_MAX) or NOMEM. A large plain file is mapped: whoever cuts it short while it is
+   being read kills the process (SIGBUS), as with every program that maps files. */
+rs_input *rs_input_open(const char *path, uint64_t max_size, resect_error *err) RESECT_MUST;
+/* The same from an open descriptor, which stays open; name is for messages. */
+rs_input *rs_input_read_fd(int fd, const char *name, uint64_t max_size, resect_error *err) RESECT_MUST;
+/* A copy of bytes in memory, gzip undone; name is for messages. */
+rs_input *rs_input_copy(const void *bytes, size_t size, const char *name, uint64_t max_size, resect_error *err) RESECT_MUST;
+void rs_input_free(rs_input *in);
+
+#endif
