@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * Full reads and writes. Short counts, EINTR, and EAGAIN from a descriptor that somebody set to O_NONBLOCK (a shell's or a
- * parent's doing, shared with us) are dealt with here and nowhere else.
+ * Full reads and writes. Short counts, EINTR, and EAGAIN from a descriptor that somebody set to
+ * O_NONBLOCK (a shell's or a parent's doing, shared with us) are dealt with here and nowhere else.
  */
 #include "config.h"
 #include "io/fd.h"
@@ -42,7 +42,8 @@ rs_fd_write(int fd, struct iovec *iov, size_t count)
                         count--;
                         continue;
                 }
-                ssize_t wrote = rs_hooks.writev(fd, iov, (int)(count < VECTOR_MAX ? count : VECTOR_MAX));
+                ssize_t wrote =
+                        rs_hooks.writev(fd, iov, (int)(count < VECTOR_MAX ? count : VECTOR_MAX));
                 if (wrote < 0) {
                         if (!again(fd, POLLOUT))
                                 return false;

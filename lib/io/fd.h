@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: 0BSD */
-/* read and writev as one wants them: interrupted calls are made again, and a descriptor that would block is waited for. */
+/* read and writev as one wants them: interrupted calls are made again, and a descriptor that would
+ * block is waited for. */
 #ifndef RS_IO_FD_H
 #define RS_IO_FD_H
 

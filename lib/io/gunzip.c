@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * zlib in gzip mode checks each member's CRC-32 and length (modulo 2^32); what it leaves to us is the sequence of members,
- * and that nothing follows the last one: rubbish there is not padding but a file that is not what it claims to be.
+ * zlib in gzip mode checks each member's CRC-32 and length (modulo 2^32); what it leaves to us is
+ * the sequence of members, and that nothing follows the last one: rubbish there is not padding but
+ * a file that is not what it claims to be.
  */
 #include "config.h"
 #include "io/gunzip.h"
@@ -33,8 +34,8 @@ rs_zlib_free(void *opaque, void *p)
 }
 
 static bool
-inflate_members(z_stream *z, rs_gunzip_more *more, rs_gunzip_room *room, void *ctx, size_t *size, const char *name,
-        resect_error *err)
+inflate_members(z_stream *z, rs_gunzip_more *more, rs_gunzip_room *room, void *ctx, size_t *size,
+        const char *name, resect_error *err)
 {
         bool inside = true; /* a member is begun (the first one before its first byte) */
         for (rs_span piece = {NULL, 0};;) {
@@ -42,18 +43,21 @@ inflate_members(z_stream *z, rs_gunzip_more *more, rs_gunzip_room *room, void *c
                         if (!more(ctx, &piece, err))
                                 return false;
                         if (piece.size == 0)
-                                return !inside || rs_fail(err, RESECT_FORMAT, "%s: the gzip data are cut short", name);
+                                return !inside || rs_fail(err, RESECT_FORMAT,
+                                                          "%s: the gzip data are cut short", name);
                 }
                 if (!inside) {
                         if (inflateReset(z) != Z_OK)
-                                return rs_fail(err, RESECT_FORMAT, "%s: gzip state is broken", name);
+                                return rs_fail(
+                                        err, RESECT_FORMAT, "%s: gzip state is broken", name);
                         inside = true;
                 }
                 unsigned char *at;
                 size_t free_room;
                 if (!room(ctx, *size, &at, &free_room, err))
                         return false;
-                z->next_in = (unsigned char *)piece.data; /* zlib's type lacks a const; it only reads */
+                z->next_in =
+                        (unsigned char *)piece.data; /* zlib's type lacks a const; it only reads */
                 z->avail_in = piece.size < UINT_MAX ? (unsigned)piece.size : UINT_MAX;
                 z->next_out = at;
                 z->avail_out = free_room < UINT_MAX ? (unsigned)free_room : UINT_MAX;
@@ -67,12 +71,14 @@ inflate_members(z_stream *z, rs_gunzip_more *more, rs_gunzip_room *room, void *c
                 else if (rc == Z_MEM_ERROR)
                         return rs_fail_nomem(err);
                 else if (rc != Z_OK && rc != Z_BUF_ERROR)
-                        return rs_fail(err, RESECT_FORMAT, "%s: bad gzip data: %s", name, z->msg ? z->msg : "unknown");
+                        return rs_fail(err, RESECT_FORMAT, "%s: bad gzip data: %s", name,
+                                z->msg ? z->msg : "unknown");
         }
 }
 
 bool
-rs_gunzip(rs_gunzip_more *more, rs_gunzip_room *room, void *ctx, size_t *size, const char *name, resect_error *err)
+rs_gunzip(rs_gunzip_more *more, rs_gunzip_room *room, void *ctx, size_t *size, const char *name,
+        resect_error *err)
 {
         z_stream z = {.zalloc = rs_zlib_alloc, .zfree = rs_zlib_free};
         *size = 0;

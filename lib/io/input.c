@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * A whole input at once. A large regular file is mapped and costs nothing until it is looked at; anything else is read into
- * pages that mremap moves when they must grow, so that a piped model takes its own size in memory and no doubling copy. Gzip is
- * inflated as it arrives: the compressed bytes are never all there.
+ * A whole input at once. A large regular file is mapped and costs nothing until it is looked at;
+ * anything else is read into pages that mremap moves when they must grow, so that a piped model
+ * takes its own size in memory and no doubling copy. Gzip is inflated as it arrives: the compressed
+ * bytes are never all there.
  */
 #include "config.h"
 #include "io/input.h"
@@ -30,20 +31,21 @@ struct filling {
         unsigned char *pages; /* in->mapped of them are there */
         uint64_t max_size;
         const char *name;
-        int fd; /* -1: memory */
-        rs_span memory;      /* what has been read ahead, or all there is */
+        int fd;               /* -1: memory */
+        rs_span memory;       /* what has been read ahead, or all there is */
         unsigned char *chunk; /* [CHUNK] */
 };
 
 static bool
 too_large(const struct filling *f, resect_error *err)
 {
-        return rs_fail(err, RESECT_UNSUPPORTED, "%s: more than %llu bytes, which is the limit (--max-size)", f->name,
+        return rs_fail(err, RESECT_UNSUPPORTED,
+                "%s: more than %llu bytes, which is the limit (--max-size)", f->name,
                 (unsigned long long)f->max_size);
 }
 
-/* Makes room after the used bytes. One byte beyond max_size is allowed for, so that the reader can tell "as large as allowed"
-   from "larger". */
+/* Makes room after the used bytes. One byte beyond max_size is allowed for, so that the reader can
+   tell "as large as allowed" from "larger". */
 static bool
 make_room(void *ctx, size_t used, unsigned char **at, size_t *room, resect_error *err)
 {
@@ -60,7 +62,8 @@ make_room(void *ctx, size_t used, unsigned char **at, size_t *room, resect_error
                 if (!p)
                         return rs_fail_nomem(err);
                 if (want >= HUGE_AT_LEAST)
-                        madvise(p, want, MADV_HUGEPAGE); /* a hint: where it is refused, small pages do */
+                        madvise(p, want,
+                                MADV_HUGEPAGE); /* a hint: where it is refused, small pages do */
                 f->pages = p;
                 f->in->data = p;
                 f->in->mapped = want;
@@ -117,8 +120,8 @@ read_stream(struct filling *f, resect_error *err)
         fcntl(f->fd, F_SETPIPE_SZ, PIPE_SIZE); /* fails on anything but a pipe, and that is well */
         size_t size = 0;
         for (;;) {
-                unsigned char *at;
-                size_t room;
+                unsigned char *at = NULL;
+                size_t room = 0;
                 if (!make_room(f, size, &at, &room, err))
                         return false;
                 if (size < 2 && room > CHUNK)
@@ -143,7 +146,8 @@ read_stream(struct filling *f, resect_error *err)
         return true;
 }
 
-/* Plain bytes of known size into heap memory: an overrun of even one byte is visible to the sanitizers. */
+/* Plain bytes of known size into heap memory: an overrun of even one byte is visible to the
+ * sanitizers. */
 static bool
 read_small(struct filling *f, size_t size, resect_error *err)
 {
@@ -167,7 +171,8 @@ map_file(struct filling *f, size_t size, resect_error *err)
 {
         void *p = mmap(NULL, size, PROT_READ, MAP_PRIVATE, f->fd, 0);
         if (p == MAP_FAILED)
-                return errno == ENOMEM ? rs_fail_nomem(err) : rs_fail(err, RESECT_IO, "%s: %m", f->name);
+                return errno == ENOMEM ? rs_fail_nomem(err)
+                                       : rs_fail(err, RESECT_IO, "%s: %m", f->name);
         f->in->data = p;
         f->in->size = f->in->mapped = size;
         return true;
@@ -182,7 +187,8 @@ fill(struct filling *f, resect_error *err)
         if (S_ISDIR(st.st_mode))
                 return rs_fail(err, RESECT_IO, "%s: is a directory", f->name);
         unsigned char head[2];
-        /* A file that says it is empty may be one of /proc; one that is read from its middle is a stream. */
+        /* A file that says it is empty may be one of /proc; one that is read from its middle is a
+         * stream. */
         if (!S_ISREG(st.st_mode) || st.st_size == 0 || lseek(f->fd, 0, SEEK_CUR) != 0)
                 return read_stream(f, err);
         f->in->is_file = true;
@@ -240,9 +246,13 @@ rs_input_open(const char *path, uint64_t max_size, resect_error *err)
 }
 
 rs_input *
-rs_input_copy(const void *bytes, size_t size, const char *name, uint64_t max_size, resect_error *err)
+rs_input_copy(
+        const void *bytes, size_t size, const char *name, uint64_t max_size, resect_error *err)
 {
-        struct filling f = {.fd = -1, .name = name, .max_size = max_size ? max_size : RS_INPUT_MAX, .memory = {bytes, size}};
+        struct filling f = {.fd = -1,
+                .name = name,
+                .max_size = max_size ? max_size : RS_INPUT_MAX,
+                .memory = {bytes, size}};
         f.in = rs_alloc(1, sizeof *f.in, err);
         if (!f.in)
                 return NULL;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: 0BSD */
-/* The bounded reader: a whole input in memory, wherever it comes from, and never more of it than was allowed. */
+/* The bounded reader: a whole input in memory, wherever it comes from, and never more of it than
+ * was allowed. */
 #ifndef RS_IO_INPUT_H
 #define RS_IO_INPUT_H
 
@@ -16,14 +17,17 @@ typedef struct rs_input {
         ino_t ino;
 } rs_input;
 
-/* Reads a file, or standard input for "-". Gzip is recognised and undone. Fails with IO, FORMAT (a damaged gzip), UNSUPPORTED
-   (more than max_size bytes; 0 is RS_INPUT_MAX) or NOMEM. A large plain file is mapped: whoever cuts it short while it is
-   being read kills the process (SIGBUS), as with every program that maps files. */
+/* Reads a file, or standard input for "-". Gzip is recognised and undone. Fails with IO, FORMAT (a
+   damaged gzip), UNSUPPORTED (more than max_size bytes; 0 is RS_INPUT_MAX) or NOMEM. A large plain
+   file is mapped: whoever cuts it short while it is being read kills the process (SIGBUS), as with
+   every program that maps files. */
 rs_input *rs_input_open(const char *path, uint64_t max_size, resect_error *err) RESECT_MUST;
 /* The same from an open descriptor, which stays open; name is for messages. */
-rs_input *rs_input_read_fd(int fd, const char *name, uint64_t max_size, resect_error *err) RESECT_MUST;
+rs_input *rs_input_read_fd(
+        int fd, const char *name, uint64_t max_size, resect_error *err) RESECT_MUST;
 /* A copy of bytes in memory, gzip undone; name is for messages. */
-rs_input *rs_input_copy(const void *bytes, size_t size, const char *name, uint64_t max_size, resect_error *err) RESECT_MUST;
+rs_input *rs_input_copy(const void *bytes, size_t size, const char *name, uint64_t max_size,
+        resect_error *err) RESECT_MUST;
 void rs_input_free(rs_input *in);
 
 #endif

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * Atomic output. The bytes go to a temporary file in the same folder: without a name where the file system can do that
- * (O_TMPFILE), so that not even SIGKILL leaves anything behind, else under a random one, which is listed in slots for a
- * signal handler to remove. Then fsync, rename over the old name, and fsync of the folder. A failed fsync is not tried again:
- * Linux reports it once and forgets the pages.
+ * Atomic output. The bytes go to a temporary file in the same folder: without a name where the file
+ * system can do that (O_TMPFILE), so that not even SIGKILL leaves anything behind, else under a
+ * random one, which is listed in slots for a signal handler to remove. Then fsync, rename over the
+ * old name, and fsync of the folder. A failed fsync is not tried again: Linux reports it once and
+ * forgets the pages.
  */
 #include "config.h"
 #include "io/output.h"
@@ -24,7 +25,13 @@
 #include "io/gunzip.h"
 #include "resect/model.h"
 
-enum { GZIP_MODE = 16 + MAX_WBITS, DEFLATE_CHUNK = 64 * 1024, BATCH = 256, N_SLOTS = 8, PIPE_SIZE = 1 << 20 };
+enum {
+        GZIP_MODE = 16 + MAX_WBITS,
+        DEFLATE_CHUNK = 64 * 1024,
+        BATCH = 256,
+        N_SLOTS = 8,
+        PIPE_SIZE = 1 << 20
+};
 
 bool rs_output_nameless = true;
 
@@ -42,7 +49,8 @@ struct rs_output {
         unsigned char *chunk; /* [DEFLATE_CHUNK] */
 };
 
-/* Temporary files that have a name now. A slot is written before it is armed and left alone until it is disarmed. */
+/* Temporary files that have a name now. A slot is written before it is armed and left alone until
+ * it is disarmed. */
 enum { FREE, TAKEN, ARMED };
 static struct slot {
         atomic_int state;
@@ -83,14 +91,15 @@ resect_abandon_output(void)
         int saved = errno;
         for (int i = 0; i < N_SLOTS; i++) {
                 struct stat st;
-                if (atomic_load(&slots[i].state) == ARMED && lstat(slots[i].path, &st) == 0 && st.st_dev == slots[i].dev &&
-                        st.st_ino == slots[i].ino)
+                if (atomic_load(&slots[i].state) == ARMED && lstat(slots[i].path, &st) == 0 &&
+                        st.st_dev == slots[i].dev && st.st_ino == slots[i].ino)
                         unlink(slots[i].path);
         }
         errno = saved;
 }
 
-/* Standard input, output and error may have been closed; a file of ours must not become one of them. */
+/* Standard input, output and error may have been closed; a file of ours must not become one of
+ * them. */
 static int
 above_standard(int fd)
 {
@@ -121,9 +130,11 @@ open_named(rs_output *o)
 {
         sigset_t all, before;
         sigfillset(&all);
-        pthread_sigmask(SIG_BLOCK, &all, &before); /* no signal between the file's birth and its slot */
+        pthread_sigmask(
+                SIG_BLOCK, &all, &before); /* no signal between the file's birth and its slot */
         for (int tries = 0; tries < 100 && o->fd < 0 && make_temp_name(o); tries++) {
-                o->fd = above_standard(open(o->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666));
+                o->fd = above_standard(
+                        open(o->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666));
                 if (o->fd < 0 && errno != EEXIST)
                         break;
         }
@@ -142,7 +153,8 @@ open_temp(rs_output *o, resect_error *err)
 {
         const char *slash = strrchr(o->target, '/');
         int n = slash ? (int)(slash - o->target) + 1 : 0;
-        o->folder = n ? rs_arena_strndup(&o->arena, o->target, (size_t)n, err) : rs_arena_strdup(&o->arena, "./", err);
+        o->folder = n ? rs_arena_strndup(&o->arena, o->target, (size_t)n, err)
+                      : rs_arena_strdup(&o->arena, "./", err);
         o->temp = rs_arena_printf(&o->arena, err, "%.*s.resect-%s", n, o->target, "xxxxxxxxxxxx");
         if (!o->folder || !o->temp)
                 return false;
@@ -185,10 +197,12 @@ open_file(rs_output *o, const char *path, resect_error *err)
         bool is_link = lstat(path, &link) == 0 && S_ISLNK(link.st_mode);
         if (!there && is_link)
                 return rs_fail(err, RESECT_IO, "%s: is a symbolic link to nothing", path);
-        if (there && (S_ISCHR(st.st_mode) || (!S_ISREG(st.st_mode) && strncmp(path, "/dev/fd/", 8) == 0)))
+        if (there && (S_ISCHR(st.st_mode) ||
+                             (!S_ISREG(st.st_mode) && strncmp(path, "/dev/fd/", 8) == 0)))
                 return open_direct(o, path, err);
         if (there && !S_ISREG(st.st_mode))
-                return rs_fail(err, RESECT_IO, "%s: not a regular file; only a regular file can be replaced", path);
+                return rs_fail(err, RESECT_IO,
+                        "%s: not a regular file; only a regular file can be replaced", path);
         if (there && access(path, W_OK) != 0)
                 return rs_fail(err, RESECT_IO, "%s: %m", path);
         o->target = is_link ? NULL : rs_arena_strdup(&o->arena, path, err);
@@ -198,7 +212,8 @@ open_file(rs_output *o, const char *path, resect_error *err)
                 return false;
         if (there) {
                 /* The owner only where we may; the mode after it, because chown clears bits. */
-                if ((st.st_uid != geteuid() || st.st_gid != getegid()) && fchown(o->fd, st.st_uid, st.st_gid) != 0)
+                if ((st.st_uid != geteuid() || st.st_gid != getegid()) &&
+                        fchown(o->fd, st.st_uid, st.st_gid) != 0)
                         st.st_mode &= (mode_t) ~(S_ISUID | S_ISGID);
                 if (fchmod(o->fd, st.st_mode & 07777) != 0)
                         return rs_fail(err, RESECT_IO, "%s: %m", path);
@@ -215,7 +230,8 @@ start_gzip(rs_output *o, resect_error *err)
                 return false;
         z->zalloc = rs_zlib_alloc;
         z->zfree = rs_zlib_free;
-        if (deflateInit2(z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, GZIP_MODE, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+        if (deflateInit2(z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, GZIP_MODE, 8, Z_DEFAULT_STRATEGY) !=
+                Z_OK)
                 return rs_fail_nomem(err);
         o->z = z;
         return true;
@@ -252,7 +268,8 @@ deflate_piece(rs_output *o, rs_span piece, int flush, resect_error *err)
         z_stream *z = o->z;
         do {
                 size_t step = piece.size < UINT_MAX ? piece.size : UINT_MAX;
-                z->next_in = (unsigned char *)piece.data; /* zlib's type lacks a const; it only reads */
+                z->next_in =
+                        (unsigned char *)piece.data; /* zlib's type lacks a const; it only reads */
                 z->avail_in = (unsigned)step;
                 piece.data = step ? piece.data + step : piece.data;
                 piece.size -= step;
@@ -260,7 +277,8 @@ deflate_piece(rs_output *o, rs_span piece, int flush, resect_error *err)
                         z->next_out = o->chunk;
                         z->avail_out = DEFLATE_CHUNK;
                         if (deflate(z, flush) == Z_STREAM_ERROR)
-                                return rs_fail(err, RESECT_IO, "%s: gzip state is broken", o->shown);
+                                return rs_fail(
+                                        err, RESECT_IO, "%s: gzip state is broken", o->shown);
                         struct iovec v = {o->chunk, DEFLATE_CHUNK - z->avail_out};
                         if (!write_all(o, &v, 1, err))
                                 return false;
@@ -295,14 +313,16 @@ rs_output_bytes(rs_output *o, const void *bytes, size_t size, resect_error *err)
         return rs_output_put(o, &(rs_span){bytes, size}, 1, err);
 }
 
-/* Gives a nameless file its temporary name: linkat cannot replace, and only rename can do that in one step. */
+/* Gives a nameless file its temporary name: linkat cannot replace, and only rename can do that in
+ * one step. */
 static bool
 give_name(rs_output *o, resect_error *err)
 {
         char self[64];
         snprintf(self, sizeof self, "/proc/self/fd/%d", o->fd);
         for (int tries = 0; tries < 100 && make_temp_name(o); tries++) {
-                o->slot = arm(o->temp, o->fd); /* before the name is there: the slot knows the inode */
+                o->slot = arm(
+                        o->temp, o->fd); /* before the name is there: the slot knows the inode */
                 if (linkat(AT_FDCWD, self, AT_FDCWD, o->temp, AT_SYMLINK_FOLLOW) == 0)
                         return o->named = true;
                 int saved = errno;
@@ -319,10 +339,13 @@ static bool
 sync_folder(rs_output *o, resect_error *err)
 {
         int fd = open(o->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        /* A folder that we may not read, or of a file system that cannot sync folders, is no failure. */
+        /* A folder that we may not read, or of a file system that cannot sync folders, is no
+         * failure. */
         bool ok = fd < 0 || rs_hooks.fsync(fd) == 0 || errno == EINVAL || errno == ENOTSUP;
         if (!ok)
-                rs_fail(err, RESECT_IO, "%s: the new file is in place, but its folder could not be synced: %m", o->shown);
+                rs_fail(err, RESECT_IO,
+                        "%s: the new file is in place, but its folder could not be synced: %m",
+                        o->shown);
         if (fd >= 0)
                 close(fd);
         return ok;

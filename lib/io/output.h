@@ -8,9 +8,10 @@
 typedef struct rs_output rs_output;
 
 /*
- * Begins to write a file; "-" and /dev/stdout are standard output, and character devices (/dev/null, /dev/full) and
- * /dev/fd/N are written directly. Any other name must be a regular file or none yet; a symbolic link is followed, so that what
- * it points to is replaced. The new file gets the old one's mode. A name that ends in .gz gets gzip.
+ * Begins to write a file; "-" and /dev/stdout are standard output, and character devices
+ * (/dev/null, /dev/full) and /dev/fd/N are written directly. Any other name must be a regular file
+ * or none yet; a symbolic link is followed, so that what it points to is replaced. The new file
+ * gets the old one's mode. A name that ends in .gz gets gzip.
  */
 rs_output *rs_output_open(const char *path, resect_error *err) RESECT_MUST;
 
@@ -18,14 +19,16 @@ rs_output *rs_output_open(const char *path, resect_error *err) RESECT_MUST;
 bool rs_output_put(rs_output *o, const rs_span *spans, size_t count, resect_error *err) RESECT_MUST;
 bool rs_output_bytes(rs_output *o, const void *bytes, size_t size, resect_error *err) RESECT_MUST;
 
-/* Makes it so: fsync, rename, fsync of the folder. Frees o in any case. When this fails the old file stands (but for a failing
-   fsync of the folder, which is reported although the new file is in place). */
+/* Makes it so: fsync, rename, fsync of the folder. Frees o in any case. When this fails the old
+   file stands (but for a failing fsync of the folder, which is reported although the new file is in
+   place). */
 bool rs_output_close(rs_output *o, resect_error *err) RESECT_MUST;
 
 /* Forgets it; nothing is left of it. NULL is fine. */
 void rs_output_abandon(rs_output *o);
 
-/* Whether temporary files may be nameless until they are done (O_TMPFILE); a test turns it off to see the other way. */
+/* Whether temporary files may be nameless until they are done (O_TMPFILE); a test turns it off to
+ * see the other way. */
 extern bool rs_output_nameless;
 
 #endif

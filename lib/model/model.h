@@ -116,6 +116,9 @@ struct resect_model {
         size_t n_props;
         rs_span *rest; /* ModelProto's other fields, each with its tag (functions, training_info, doc_string, domain ...) */
         size_t n_rest;
+        rs_span *known; /* its decoded fields but the graph, each with its tag: written back where they still say the same */
+        size_t n_known;
+        size_t n_sealed; /* how many initializers there were when resect.digest was read or made */
         rs_graph graph;
         rs_map frozen;    /* initializer names in resect.frozen; see frozen.c */
         bool frozen_known;

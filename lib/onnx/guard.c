@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * The walk is driven by the descriptors that protobuf-c generates from the schema, so that it knows every message the schema
- * knows, and holds its own stack: depth is a limit and not a matter of the machine's stack. What is stricter here than in
- * other readers is so on purpose: a singular field that comes twice is merged by one reader, taken first by another and last
- * by a third, and a checker and a loader that disagree are how models are smuggled.
+ * The walk is driven by the descriptors that protobuf-c generates from the schema, so that it knows
+ * every message the schema knows, and holds its own stack: depth is a limit and not a matter of the
+ * machine's stack. What is stricter here than in other readers is so on purpose: a singular field
+ * that comes twice is merged by one reader, taken first by another and last by a third, and a
+ * checker and a loader that disagree are how models are smuggled.
  */
 #include "onnx/guard.h"
 
@@ -33,8 +34,8 @@ static bool
 refuse(const struct walk *w, const unsigned char *at, const char *field, const char *what)
 {
         const struct frame *f = &w->frames[w->depth];
-        return rs_fail(w->err, RESECT_FORMAT, "offset %zu: %s%s%s: %s", (size_t)(at - w->start), f->type->short_name,
-                field ? "." : "", field ? field : "", what);
+        return rs_fail(w->err, RESECT_FORMAT, "offset %zu: %s%s%s: %s", (size_t)(at - w->start),
+                f->type->short_name, field ? "." : "", field ? field : "", what);
 }
 
 /* What is wrong with the field at the front of rest, which rs_wire_next did not take. */
@@ -44,7 +45,8 @@ refuse_field(const struct walk *w, rs_span rest)
         const unsigned char *at = rest.data;
         uint64_t tag, length;
         if (!rs_wire_varint(&rest, &tag))
-                return refuse(w, at, NULL, rest.size < 10 ? "cut short in a tag" : "a tag is no valid number");
+                return refuse(w, at, NULL,
+                        rest.size < 10 ? "cut short in a tag" : "a tag is no valid number");
         if (tag >> 3 == 0)
                 return refuse(w, at, NULL, "a field has the number 0");
         if ((rest.data - at > 1 && rest.data[-1] == 0) || tag >> 32)
@@ -57,11 +59,14 @@ refuse_field(const struct walk *w, rs_span rest)
         if ((tag & 7) == RS_WIRE_LEN && rs_wire_varint(&rest, &length)) {
                 if (rest.data - value > 5)
                         return refuse(w, at, NULL, "a length is overlong");
-                return rs_fail(w->err, RESECT_FORMAT, "offset %zu: %s: field %u says %llu bytes, %zu are left: cut short or damaged",
-                        (size_t)(at - w->start), w->frames[w->depth].type->short_name, (unsigned)(tag >> 3),
-                        (unsigned long long)length, rest.size);
+                return rs_fail(w->err, RESECT_FORMAT,
+                        "offset %zu: %s: field %u says %llu bytes, %zu are left: cut short or "
+                        "damaged",
+                        (size_t)(at - w->start), w->frames[w->depth].type->short_name,
+                        (unsigned)(tag >> 3), (unsigned long long)length, rest.size);
         }
-        return refuse(w, at, NULL, rest.size < 10 ? "cut short in a field" : "a number has more than 64 bits");
+        return refuse(w, at, NULL,
+                rest.size < 10 ? "cut short in a field" : "a number has more than 64 bits");
 }
 
 static enum rs_wire_type
@@ -91,9 +96,11 @@ check_packed(const struct walk *w, const ProtobufCFieldDescriptor *d, const rs_f
 {
         switch (wire_type(d->type)) {
         case RS_WIRE_32:
-                return f->body.size % 4 == 0 || refuse(w, f->whole.data, d->name, "not a whole number of 4-byte values");
+                return f->body.size % 4 == 0 ||
+                       refuse(w, f->whole.data, d->name, "not a whole number of 4-byte values");
         case RS_WIRE_64:
-                return f->body.size % 8 == 0 || refuse(w, f->whole.data, d->name, "not a whole number of 8-byte values");
+                return f->body.size % 8 == 0 ||
+                       refuse(w, f->whole.data, d->name, "not a whole number of 8-byte values");
         default:
                 break;
         }
@@ -101,12 +108,14 @@ check_packed(const struct walk *w, const ProtobufCFieldDescriptor *d, const rs_f
         uint64_t v;
         while (rest.size > 0)
                 if (!rs_wire_varint(&rest, &v))
-                        return refuse(w, rest.data, d->name, "a number is cut short or has more than 64 bits");
+                        return refuse(w, rest.data, d->name,
+                                "a number is cut short or has more than 64 bits");
         return true;
 }
 
 static bool
-check_once(const struct walk *w, struct frame *at, const ProtobufCFieldDescriptor *d, size_t index, const rs_field *f)
+check_once(const struct walk *w, struct frame *at, const ProtobufCFieldDescriptor *d, size_t index,
+        const rs_field *f)
 {
         if (at->seen >> index & 1)
                 return refuse(w, f->whole.data, d->name, "is set twice");
@@ -114,9 +123,10 @@ check_once(const struct walk *w, struct frame *at, const ProtobufCFieldDescripto
                 for (size_t i = 0; i < at->type->n_fields; i++) {
                         const ProtobufCFieldDescriptor *other = &at->type->fields[i];
                         bool same = (other->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) &&
-                                other->quantifier_offset == d->quantifier_offset;
+                                    other->quantifier_offset == d->quantifier_offset;
                         if (same && (at->seen >> i & 1))
-                                return refuse(w, f->whole.data, d->name, "is one of several, and another is set too");
+                                return refuse(w, f->whole.data, d->name,
+                                        "is one of several, and another is set too");
                 }
         return true;
 }
@@ -155,7 +165,8 @@ step(struct walk *w)
         rs_field f;
         if (!rs_wire_next(&at->rest, &f))
                 return refuse_field(w, at->rest);
-        const ProtobufCFieldDescriptor *d = protobuf_c_message_descriptor_get_field(at->type, f.number);
+        const ProtobufCFieldDescriptor *d =
+                protobuf_c_message_descriptor_get_field(at->type, f.number);
         if (!d)
                 return true; /* a newer schema's; carried as it is */
         size_t index = (size_t)(d - at->type->fields);
@@ -177,7 +188,8 @@ step(struct walk *w)
 }
 
 bool
-rs_guard(rs_span bytes, const ProtobufCMessageDescriptor *type, rs_guard_message *done, void *ctx, resect_error *err)
+rs_guard(rs_span bytes, const ProtobufCMessageDescriptor *type, rs_guard_message *done, void *ctx,
+        resect_error *err)
 {
         struct walk w;
         w.depth = -1;

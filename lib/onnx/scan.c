@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * A declared shape is never believed: the payload that is there must be as large as dims and dtype say, and nothing is
- * allocated here at all. Every TensorProto of a model passes through this one function, wherever it stands: initializers,
- * attributes, subgraphs, functions, sparse tensors.
+ * A declared shape is never believed: the payload that is there must be as large as dims and dtype
+ * say, and nothing is allocated here at all. Every TensorProto of a model passes through this one
+ * function, wherever it stands: initializers, attributes, subgraphs, functions, sparse tensors.
  */
 #include "onnx/scan.h"
 
@@ -15,7 +15,7 @@ bool
 rs_scan_is_payload(uint32_t number)
 {
         return (number >= RS_TENSOR_FLOAT_DATA && number <= RS_TENSOR_INT64_DATA) ||
-                (number >= RS_TENSOR_RAW_DATA && number <= RS_TENSOR_UINT64_DATA);
+               (number >= RS_TENSOR_RAW_DATA && number <= RS_TENSOR_UINT64_DATA);
 }
 
 static uint32_t
@@ -74,7 +74,8 @@ add_dims(rs_scan *s, const rs_field *f, resect_error *err)
                 if (f->type == RS_WIRE_LEN && !rs_wire_varint(&rest, &v))
                         return rs_fail(err, RESECT_FORMAT, "dims are damaged");
                 if (s->rank == RS_SCAN_RANK)
-                        return rs_fail(err, RESECT_UNSUPPORTED, "more than %d dimensions", RS_SCAN_RANK);
+                        return rs_fail(
+                                err, RESECT_UNSUPPORTED, "more than %d dimensions", RS_SCAN_RANK);
                 s->dims[s->rank++] = (int64_t)v;
                 if (f->type != RS_WIRE_LEN)
                         break;
@@ -93,8 +94,10 @@ parse_number(rs_span text, const char *key, uint64_t *out, resect_error *err)
                 v = v * 10 + (uint64_t)(text.data[i] - '0'); /* 19 digits fit into 64 bits */
         }
         if (!ok || v > INT64_MAX)
-                return rs_fail(err, RESECT_FORMAT, "external data: %s \"%.*s\" is not a number of bytes", key,
-                        (int)(text.size < 40 ? text.size : 40), text.data ? (const char *)text.data : "");
+                return rs_fail(err, RESECT_FORMAT,
+                        "external data: %s \"%.*s\" is not a number of bytes", key,
+                        (int)(text.size < 40 ? text.size : 40),
+                        text.data ? (const char *)text.data : "");
         *out = v;
         return true;
 }
@@ -122,18 +125,20 @@ add_external(rs_scan *s, rs_span entry, unsigned *seen, resect_error *err)
         while (k < N_KEYS && !is(key, keys[k]))
                 k++;
         if (k == N_KEYS)
-                return rs_fail(err, RESECT_FORMAT, "external data: unknown key \"%.*s\"", (int)(key.size < 40 ? key.size : 40),
-                        (const char *)key.data);
+                return rs_fail(err, RESECT_FORMAT, "external data: unknown key \"%.*s\"",
+                        (int)(key.size < 40 ? key.size : 40), (const char *)key.data);
         if (*seen >> k & 1)
                 return rs_fail(err, RESECT_FORMAT, "external data: %s is given twice", keys[k]);
         *seen |= 1u << k;
         if (k == LOCATION) {
                 s->location = value;
-                return rs_beneath_name((const char *)value.data, value.size, err) || rs_fail_at(err, "external data");
+                return rs_beneath_name((const char *)value.data, value.size, err) ||
+                       rs_fail_at(err, "external data");
         }
         if (k == LENGTH)
                 s->has_length = true;
-        return k > LENGTH || parse_number(value, keys[k], k == OFFSET ? &s->offset : &s->length, err);
+        return k > LENGTH ||
+               parse_number(value, keys[k], k == OFFSET ? &s->offset : &s->length, err);
 }
 
 static bool
@@ -142,26 +147,31 @@ check_external(rs_scan *s, unsigned seen, bool other_payload, resect_error *err)
         if (!(seen & 1))
                 return rs_fail(err, RESECT_FORMAT, "external data without a location");
         if (other_payload)
-                return rs_fail(err, RESECT_FORMAT, "external data, and values in the model as well");
+                return rs_fail(
+                        err, RESECT_FORMAT, "external data, and values in the model as well");
         if (s->dtype == RESECT_STRING)
                 return rs_fail(err, RESECT_FORMAT, "strings cannot be external data");
         if (s->has_length && s->length != s->bytes)
-                return rs_fail(err, RESECT_FORMAT, "external data has length %llu, dtype and dims want %zu bytes",
+                return rs_fail(err, RESECT_FORMAT,
+                        "external data has length %llu, dtype and dims want %zu bytes",
                         (unsigned long long)s->length, s->bytes);
         s->length = s->bytes;
         if (s->offset > UINT64_MAX - s->length)
-                return rs_fail(err, RESECT_FORMAT, "external data: offset %llu and length %llu are too large",
+                return rs_fail(err, RESECT_FORMAT,
+                        "external data: offset %llu and length %llu are too large",
                         (unsigned long long)s->offset, (unsigned long long)s->length);
         return true;
 }
 
 static bool
-check_payload(const rs_scan *s, const size_t *found /* [12] entries by field */, bool has_raw, resect_error *err)
+check_payload(const rs_scan *s, const size_t *found /* [12] entries by field */, bool has_raw,
+        resect_error *err)
 {
         size_t want = typed_entries(s);
         for (uint32_t n = RS_TENSOR_FLOAT_DATA; n <= RS_TENSOR_UINT64_DATA; n++)
                 if (n != s->typed && found[n])
-                        return rs_fail(err, RESECT_FORMAT, "values stand in a field that %s does not use",
+                        return rs_fail(err, RESECT_FORMAT,
+                                "values stand in a field that %s does not use",
                                 resect_dtype_name((resect_dtype)s->dtype));
         if (has_raw) {
                 if (found[s->typed])
@@ -169,11 +179,29 @@ check_payload(const rs_scan *s, const size_t *found /* [12] entries by field */,
                 if (s->dtype == RESECT_STRING)
                         return rs_fail(err, RESECT_FORMAT, "strings cannot be raw data");
                 if (s->data.size != s->bytes)
-                        return rs_fail(err, RESECT_FORMAT, "has %zu bytes of data, dtype and dims want %zu", s->data.size, s->bytes);
+                        return rs_fail(err, RESECT_FORMAT,
+                                "has %zu bytes of data, dtype and dims want %zu", s->data.size,
+                                s->bytes);
                 return true;
         }
         if (found[s->typed] != want)
-                return rs_fail(err, RESECT_FORMAT, "has %zu values, dims want %zu", found[s->typed], want);
+                return rs_fail(
+                        err, RESECT_FORMAT, "has %zu values, dims want %zu", found[s->typed], want);
+        return true;
+}
+
+static bool
+check_extent(rs_scan *s, resect_error *err)
+{
+        bool text = s->dtype == RESECT_STRING; /* counted as bytes are, but without a size */
+        if (!rs_tensor_extent(
+                    text ? RESECT_UINT8 : s->dtype, s->rank, s->dims, &s->count, &s->bytes, err)) {
+                if (err)
+                        err->code = RESECT_FORMAT;
+                return false;
+        }
+        if (text)
+                s->bytes = 0;
         return true;
 }
 
@@ -183,7 +211,8 @@ scan(rs_span wire, rs_scan *s, resect_error *err)
         size_t found[RS_TENSOR_UINT64_DATA + 1] = {0};
         unsigned keys = 0;
         bool has_raw = false, segment = false;
-        /* data_location may come after external_data: the entries are looked at in a second round. */
+        /* data_location may come after external_data: the entries are looked at in a second round.
+         */
         for (rs_span rest = wire; rest.size > 0;) {
                 rs_field f;
                 if (!rs_wire_next(&rest, &f))
@@ -195,7 +224,8 @@ scan(rs_span wire, rs_scan *s, resect_error *err)
                         s->dtype = (int32_t)f.value;
                 } else if (f.number == RS_TENSOR_DATA_LOCATION) {
                         if (f.value > 1)
-                                return rs_fail(err, RESECT_UNSUPPORTED, "data_location %llu", (unsigned long long)f.value);
+                                return rs_fail(err, RESECT_UNSUPPORTED, "data_location %llu",
+                                        (unsigned long long)f.value);
                         s->external = f.value == 1;
                 } else if (f.number == RS_TENSOR_RAW_DATA) {
                         s->data = f.body;
@@ -208,7 +238,7 @@ scan(rs_span wire, rs_scan *s, resect_error *err)
         }
         if (segment)
                 return rs_fail(err, RESECT_UNSUPPORTED, "is stored in segments");
-        if (!rs_tensor_extent(s->dtype, s->rank, s->dims, &s->count, &s->bytes, err))
+        if (!check_extent(s, err))
                 return false;
         s->typed = typed_field(s->dtype);
         if (!s->external) {
@@ -237,5 +267,6 @@ rs_scan_tensor(rs_span wire, rs_scan *out, resect_error *err)
                 return true;
         if (out->name.size == 0)
                 return rs_fail_at(err, "tensor");
-        return rs_fail_at(err, "tensor %.*s", (int)(out->name.size < 200 ? out->name.size : 200), (const char *)out->name.data);
+        return rs_fail_at(err, "tensor %.*s", (int)(out->name.size < 200 ? out->name.size : 200),
+                (const char *)out->name.data);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: 0BSD */
-/* A TensorProto looked at where it stands: what it says, where its payload is, and whether the two agree. */
+/* A TensorProto looked at where it stands: what it says, where its payload is, and whether the two
+ * agree. */
 #ifndef RS_ONNX_SCAN_H
 #define RS_ONNX_SCAN_H
 
@@ -41,8 +42,9 @@ typedef struct rs_scan {
         bool has_length;
 } rs_scan;
 
-/* Scans the body of a TensorProto that has passed the guard. Fails with FORMAT or UNSUPPORTED, naming the tensor and the numbers,
-   when dtype, dims and payload do not agree, or external_data has keys or numbers that are not ONNX's. */
+/* Scans the body of a TensorProto that has passed the guard. Fails with FORMAT or UNSUPPORTED,
+   naming the tensor and the numbers, when dtype, dims and payload do not agree, or external_data
+   has keys or numbers that are not ONNX's. */
 bool rs_scan_tensor(rs_span wire, rs_scan *out, resect_error *err) RESECT_MUST;
 
 #endif

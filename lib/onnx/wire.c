@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * Every step checks what it takes against what is there, so these functions are safe on any bytes; the guard asks them first
- * and says what is wrong, everybody after it can take success for granted.
+ * Every step checks what it takes against what is there, so these functions are safe on any bytes;
+ * the guard asks them first and says what is wrong, everybody after it can take success for
+ * granted.
  */
 #include "onnx/wire.h"
 
@@ -66,7 +67,8 @@ rs_wire_next(rs_span *rest, rs_field *f)
                 f->value = rs_wire_load32(start);
                 break;
         case RS_WIRE_LEN:
-                if (!rs_wire_varint(&at, &length) || at.data - start > LENGTH_BYTES || length > at.size)
+                if (!rs_wire_varint(&at, &length) || at.data - start > LENGTH_BYTES ||
+                        length > at.size)
                         return false;
                 f->body = (rs_span){at.data, (size_t)length};
                 take(&at, (size_t)length);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: 0BSD */
-/* Protocol buffers' wire format: taking one field after another off a message, and the sizes of what we write. */
+/* Protocol buffers' wire format: taking one field after another off a message, and the sizes of
+ * what we write. */
 #ifndef RS_ONNX_WIRE_H
 #define RS_ONNX_WIRE_H
 
@@ -18,8 +19,9 @@ typedef struct rs_field {
 /* Takes a varint off the front of *rest: at most 10 bytes and 64 bits. */
 bool rs_wire_varint(rs_span *rest, uint64_t *value);
 
-/* Takes a field off the front of *rest. False at the end and, with rest->size > 0 left as it was, when there is no valid field:
-   a number of 0 or beyond 2^29 - 1, an overlong tag, a group, a length of more than 5 bytes or beyond the end. */
+/* Takes a field off the front of *rest. False at the end and, with rest->size > 0 left as it was,
+   when there is no valid field: a number of 0 or beyond 2^29 - 1, an overlong tag, a group, a
+   length of more than 5 bytes or beyond the end. */
 bool rs_wire_next(rs_span *rest, rs_field *f);
 
 /* Writes a varint (at most 10 bytes) and returns its length. */
