@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: 0BSD */
+/* A tool that is one edit: its table, its words and its work all come from lib/edit. */
+#include "cli.h"
+#include "cli_table.h"
+#include <stdlib.h>
+#include <string.h>
+
+static bool
+is_edit_option(const resect_edit *edit, const char *name)
+{
+        for (const resect_option *o = edit->options; o && o->name; o++)
+                if (!strcmp(o->name, name))
+                        return true;
+        return !strcmp(name, "verify");
+}
+
+/* The lines of an edit that only reports are its result. */
+static void
+print_line(void *ctx, const char *line)
+{
+        (void)ctx;
+        puts(cli_text(line));
+}
+
+int
+cli_edit_main(int argc, char **argv, const char *name)
+{
+        static cli_tool tool;
+        const resect_edit *edit = resect_edit_find(name);
+        resect_setting *settings;
+        size_t n = 0;
+        resect_model *m;
+        resect_error err;
+        const char *path;
+        bool reports;
+
+        if (!edit)
+                cli_die("internal error: the library has no edit '%s'", name);
+        tool = (cli_tool){.name = edit->name,
+                .brief = edit->brief,
+                .usage = edit->creates ? "" : "[MODEL]",
+                .description = edit->description,
+                .examples = edit->example,
+                .options = edit->options,
+                .common = CLI_WRITE | CLI_VERIFY | (edit->creates ? 0 : CLI_READ),
+                .max_args = edit->creates ? 0 : 1};
+        cli_start(&tool, argc, argv);
+
+        settings = cli_alloc(cli_state()->n_settings + 1, sizeof *settings);
+        for (size_t i = 0; i < cli_state()->n_settings; i++)
+                if (is_edit_option(edit, cli_state()->settings[i].name))
+                        settings[n++] = cli_state()->settings[i];
+        reports = resect_edit_reports(name, settings, n);
+        if (!reports)
+                cli_check_output(cli_output());
+
+        path = cli_arg(0);
+        if (edit->creates) {
+                m = resect_edit_create(name, settings, n, cli_on_note, NULL, &err);
+                if (!m)
+                        cli_fail(NULL, &err);
+        } else {
+                m = cli_read_model(path);
+                if (!resect_edit_run(
+                            m, name, settings, n, reports ? print_line : cli_on_note, NULL, &err))
+                        cli_fail(path && strcmp(path, "-") ? path : NULL, &err);
+        }
+        if (!reports)
+                cli_write_model(m);
+        resect_model_free(m);
+        free(settings);
+        return cli_finish(0);
+}
