@@ -483,7 +483,7 @@ backward(const rs_call *c)
 }
 
 #define BOTH (RS_READS_IN(0) | RS_READS_IN(1))
-#define BINARY(id, op_name, from, read, shares, fused, back) \
+#define BINARY(id, op_name, from, read, shares, fused, back, ...) \
         const rs_op rs_op_##id = {.name = op_name,           \
                 .domain = "",                                \
                 .since = from,                               \
@@ -492,15 +492,15 @@ backward(const rs_call *c)
                 .fuses = fused,                              \
                 .infer = infer,                              \
                 .forward = forward,                          \
-                .backward = back};
+                .backward = back, __VA_ARGS__};
 /* clang-format off */
-BINARY(add, "Add", 1, 0, 0, true, backward)
+BINARY(add, "Add", 1, 0, 0, true, backward, .adjusts = 3)
 BINARY(sub, "Sub", 1, 0, 0, false, backward)
-BINARY(mul, "Mul", 1, BOTH, 0, false, backward)
+BINARY(mul, "Mul", 1, BOTH, 0, false, backward, .adjusts = 3)
 BINARY(div, "Div", 1, BOTH, 0, false, backward)
 BINARY(pow, "Pow", 1, BOTH | RS_READS_OUT(0), 0, false, backward)
 BINARY(mod, "Mod", 10, 0, 0, false, NULL)
-BINARY(prelu, "PRelu", 1, BOTH, 0, false, backward)
+BINARY(prelu, "PRelu", 1, BOTH, 0, false, backward, .trains = 2)
 BINARY(and, "And", 1, 0, 0, false, NULL)
 BINARY(or, "Or", 1, 0, 0, false, NULL)
 BINARY(xor, "Xor", 1, 0, 0, false, NULL)

@@ -94,6 +94,10 @@ RS_OP(reduce_l2)
 RS_OP(reduce_sum_square)
 RS_OP(reduce_log_sum)
 RS_OP(reduce_log_sum_exp)
+RS_OP(pad)
+RS_OP(where)
+RS_OP(clip)
+RS_OP(dropout)
 
 /* heavy: products, convolutions, normalisation, pools, softmax, quantised products */
 RS_OP(conv)

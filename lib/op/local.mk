@@ -3,12 +3,15 @@ libcore_la_SOURCES += \
 	lib/op/arg.c \
 	lib/op/binary.c \
 	lib/op/cast.c \
+	lib/op/clip.c \
 	lib/op/concat.c \
 	lib/op/constant.c \
+	lib/op/dropout.c \
 	lib/op/gather.c \
 	lib/op/list.c lib/op/list.h \
 	lib/op/move.h \
 	lib/op/op.h \
+	lib/op/pad.c \
 	lib/op/reduce.c \
 	lib/op/reshape.c \
 	lib/op/shape.c \
@@ -16,7 +19,8 @@ libcore_la_SOURCES += \
 	lib/op/unary.c \
 	lib/op/util.c lib/op/util.h \
 	lib/op/variadic.c \
-	lib/op/walk.c lib/op/walk.h
+	lib/op/walk.c lib/op/walk.h \
+	lib/op/where.c
 # products, convolutions, normalisation, pools, softmax
 libcore_la_SOURCES += \
 	lib/op/conv.c \

@@ -59,12 +59,7 @@ backward(const rs_call *c)
                 rs_walk_row(w, u, &r);
                 int64_t at = rs_walk_at(w, &r, 0), step = rs_walk_step(w, 0);
                 rs_row_load(g->data, (int32_t)g->dtype, (int64_t)r.at, 1, r.n, v);
-                if (step == 1)
-                        rs_row_add(d->data, (int32_t)d->dtype, (size_t)at, r.n, v);
-                else
-                        for (size_t i = 0; i < r.n; i++)
-                                rs_row_add(d->data, (int32_t)d->dtype,
-                                        (size_t)(at + (int64_t)i * step), 1, v + i);
+                rs_row_add_step(d->data, (int32_t)d->dtype, at, step, r.n, v);
         }
 }
 

@@ -161,6 +161,16 @@ rs_row_add(void *data, int32_t dtype, size_t at, size_t n, const double *v)
         }
 }
 
+void
+rs_row_add_step(void *data, int32_t dtype, int64_t at, int64_t step, size_t n, const double *v)
+{
+        if (step == 1)
+                rs_row_add(data, dtype, (size_t)at, n, v);
+        else
+                for (size_t i = 0; i < n; i++)
+                        rs_row_add(data, dtype, (size_t)(at + (int64_t)i * step), 1, v + i);
+}
+
 #define EACH_INT(X)                \
         X(RESECT_INT8, int8_t)     \
         X(RESECT_UINT8, uint8_t)   \

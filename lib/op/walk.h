@@ -54,6 +54,8 @@ rs_walk_step(const rs_walk *w, size_t k)
 void rs_row_load(const void *data, int32_t dtype, int64_t at, int64_t step, size_t n, double *v);
 void rs_row_store(void *data, int32_t dtype, size_t at, size_t n, const double *v);
 void rs_row_add(void *data, int32_t dtype, size_t at, size_t n, const double *v); /* data += v */
+void rs_row_add_step(
+        void *data, int32_t dtype, int64_t at, int64_t step, size_t n, const double *v);
 void rs_row_load_int(
         const void *data, int32_t dtype, int64_t at, int64_t step, size_t n, int64_t *v);
 void rs_row_store_int(void *data, int32_t dtype, size_t at, size_t n, const int64_t *v);
