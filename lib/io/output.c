@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -30,13 +31,15 @@ enum {
         DEFLATE_CHUNK = 64 * 1024,
         BATCH = 256,
         N_SLOTS = 8,
-        PIPE_SIZE = 1 << 20
+        PIPE_SIZE = 1 << 20,
+        POPULATE_AT_LEAST = 1 << 20
 };
 
 bool rs_output_nameless = true;
 
 struct rs_output {
         int fd;
+        mode_t mode;       /* of the new file, before the umask */
         bool direct;       /* written in place: no temporary file */
         bool named;        /* the temporary file has its name */
         int slot;          /* in slots, or -1 */
@@ -133,8 +136,8 @@ open_named(rs_output *o)
         pthread_sigmask(
                 SIG_BLOCK, &all, &before); /* no signal between the file's birth and its slot */
         for (int tries = 0; tries < 100 && o->fd < 0 && make_temp_name(o); tries++) {
-                o->fd = above_standard(
-                        open(o->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666));
+                o->fd = above_standard(open(
+                        o->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, o->mode));
                 if (o->fd < 0 && errno != EEXIST)
                         break;
         }
@@ -160,7 +163,7 @@ open_temp(rs_output *o, resect_error *err)
                 return false;
         /* A nameless file is given its name through /proc. */
         if (rs_output_nameless && access("/proc/self/fd", X_OK) == 0)
-                o->fd = above_standard(open(o->folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666));
+                o->fd = above_standard(open(o->folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, o->mode));
         if (o->fd < 0 && !open_named(o))
                 return rs_fail(err, RESECT_IO, "%s: %m", o->shown);
         return true;
@@ -208,6 +211,7 @@ open_file(rs_output *o, const char *path, resect_error *err)
         o->target = is_link ? NULL : rs_arena_strdup(&o->arena, path, err);
         if (!o->target && (!is_link || !resolve_link(o, path, err)))
                 return false;
+        o->mode = there ? st.st_mode & 0666 : 0666; /* never more open than the old one */
         if (!open_temp(o, err))
                 return false;
         if (there) {
@@ -287,6 +291,20 @@ deflate_piece(rs_output *o, rs_span piece, int flush, resect_error *err)
         return true;
 }
 
+/* Has the page tables of a large mapped span filled at once: taking the faults one after the other
+   inside writev costs more than the copying does. Only a hint. */
+static void
+populate(rs_span s)
+{
+#ifdef MADV_POPULATE_READ
+        uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), start = (uintptr_t)s.data & ~(page - 1);
+        if (s.size >= POPULATE_AT_LEAST)
+                madvise((void *)start, (uintptr_t)s.data + s.size - start, MADV_POPULATE_READ);
+#else
+        (void)s;
+#endif
+}
+
 bool
 rs_output_put(rs_output *o, const rs_span *spans, size_t count, resect_error *err)
 {
@@ -299,8 +317,10 @@ rs_output_put(rs_output *o, const rs_span *spans, size_t count, resect_error *er
         for (size_t i = 0; i < count;) {
                 struct iovec iov[BATCH];
                 size_t n = 0;
-                for (; i < count && n < BATCH; i++)
+                for (; i < count && n < BATCH; i++) {
+                        populate(spans[i]);
                         iov[n++] = (struct iovec){(void *)spans[i].data, spans[i].size};
+                }
                 if (!write_all(o, iov, n, err))
                         return false;
         }
