@@ -138,7 +138,7 @@ die_unknown(const char *given, const char *name)
         free(names);
         if (near)
                 cli_die("unknown option %s; did you mean --%s?", given, near);
-        cli_die("unknown option %s; resect-%s --help lists them", given, state.tool->name);
+        cli_die("unknown option %s; %s --help lists them", given, cli_program());
 }
 
 static void
@@ -214,10 +214,20 @@ answer(void (*print)(void))
         exit(cli_finish(0));
 }
 
+const char *
+cli_program(void)
+{
+        static char name[64];
+
+        snprintf(name, sizeof name, "resect%s%s", state.tool && *state.tool->name ? "-" : "",
+                state.tool ? state.tool->name : "");
+        return name;
+}
+
 static void
 print_version(void)
 {
-        printf("resect-%s (resect) %s\n", state.tool->name, resect_version());
+        printf("%s (resect) %s\n", cli_program(), resect_version());
 }
 
 void
@@ -235,10 +245,10 @@ cli_start(const cli_tool *tool, int argc, char **argv)
         if (cli_given("version"))
                 answer(print_version);
         if (state.n_args < tool->min_args)
-                cli_die("too few operands: resect-%s [OPTION]... %s", tool->name, tool->usage);
+                cli_die("too few operands: %s [OPTION]... %s", cli_program(), tool->usage);
         if (tool->max_args >= 0 && state.n_args > tool->max_args)
-                cli_die("unexpected operand '%s': resect-%s [OPTION]... %s",
-                        state.args[tool->max_args], tool->name, tool->usage);
+                cli_die("unexpected operand '%s': %s [OPTION]... %s", state.args[tool->max_args],
+                        cli_program(), tool->usage);
         /* Numbers that many tools never look at until late are looked at now. */
         if (tool->common & CLI_RUN) {
                 cli_threads();
@@ -420,7 +430,7 @@ cli_history(void)
         f = open_memstream(&state.history, &size);
         if (!f)
                 cli_die("out of memory");
-        fprintf(f, "resect-%s", state.tool->name);
+        fputs(cli_program(), f);
         for (size_t i = 0; i < state.n_settings; i++) {
                 const resect_setting *s = &state.settings[i];
                 bool tells = true;

@@ -127,7 +127,7 @@ cli_print_help(void)
         const struct cli_state *s = cli_state();
         const cli_tool *t = s->tool;
 
-        printf("Usage: resect-%s [OPTION]... %s\n", t->name, t->usage);
+        printf("Usage: %s [OPTION]... %s\n", cli_program(), t->usage);
         printf("%c%s.\n", toupper((unsigned char)t->brief[0]), t->brief + 1);
         each_paragraph(t->description, help_paragraph);
         if (s->n_own) {
@@ -237,13 +237,18 @@ cli_print_man(void)
         const cli_tool *t = s->tool;
         char title[64];
 
-        snprintf(title, sizeof title, "%s", t->name);
+        snprintf(title, sizeof title, "%s", cli_program());
         for (char *c = title; *c; c++)
                 *c = (char)toupper((unsigned char)*c);
-        printf(".TH RESECT\\-%s 1 \"\" \"resect %s\" \"User Commands\"\n", title, resect_version());
-        printf(".SH NAME\nresect\\-%s \\- ", t->name);
+        printf(".TH ");
+        roff_text(title);
+        printf(" 1 \"\" \"resect %s\" \"User Commands\"\n.SH NAME\n", resect_version());
+        roff_text(cli_program());
+        printf(" \\- ");
         roff_text(t->brief);
-        printf("\n.SH SYNOPSIS\n.B resect\\-%s\n[\\fIOPTION\\fR]... ", t->name);
+        printf("\n.SH SYNOPSIS\n.B ");
+        roff_text(cli_program());
+        printf("\n[\\fIOPTION\\fR]... ");
         roff_text(t->usage);
         putchar('\n');
         if (t->description) {
@@ -268,5 +273,6 @@ cli_print_man(void)
                 putchar('\n');
         }
         puts(".TP\n.B 2\ntrouble: one line on standard error says what and where");
-        puts(".SH \"SEE ALSO\"\n.BR resect (1)");
+        if (*t->name)
+                puts(".SH \"SEE ALSO\"\n.BR resect (1)");
 }

@@ -15,8 +15,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-void resect_abandon_output(void); /* until model.h has it */
-
 static volatile sig_atomic_t stopped;
 
 /* The handler is gone when this runs (SA_RESETHAND), so that the signal raised again ends the

@@ -120,13 +120,11 @@ cli_width(const char *s)
 static void
 say(const char *fmt, va_list args)
 {
-        const cli_tool *tool = cli_state()->tool;
         char line[2048];
 
         vsnprintf(line, sizeof line, fmt, args);
         cli_progress_end();
-        fprintf(stderr, "resect%s%s: %s\n", tool && *tool->name ? "-" : "", tool ? tool->name : "",
-                cli_text(line));
+        fprintf(stderr, "%s: %s\n", cli_program(), cli_text(line));
 }
 
 void

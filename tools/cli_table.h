@@ -19,6 +19,7 @@ struct cli_state {
 
 const struct cli_state *cli_state(void); /* tool is NULL before cli_start */
 
+const char *cli_program(void); /* "resect-strip" */
 void cli_print_help(void);
 void cli_print_man(void);
 

@@ -1,16 +1,45 @@
 # SPDX-License-Identifier: 0BSD
-# The tools, in the order in which `resect` lists them. A tool is one row here and its sources below; its man page is what
-# it says itself (resect-NAME --man).
+# The tools, in the order in which `resect` lists them. A tool is a row here and a row for its sources below; its man page is
+# what it says itself (resect-NAME --man), and `resect` lists it by the NAME section of that.
 LOOK =
 CUT =
 RUN =
+CUT += tools/resect-new
+CUT += tools/resect-strip
+CUT += tools/resect-head
+CUT += tools/resect-truncate
+CUT += tools/resect-freeze
+CUT += tools/resect-fold
+RUN += tools/resect-run
 
-# What the tools share. An archive, so that a tool takes only what it uses; from the library they take what is exported.
+# bin_PROGRAMS as soon as every part that the library refers to has landed; until then: make tools/resect-NAME
+EXTRA_PROGRAMS = tools/resect $(LOOK) $(CUT) $(RUN)
+
+tools_resect_fold_SOURCES = tools/fold.c
+tools_resect_freeze_SOURCES = tools/freeze.c
+tools_resect_head_SOURCES = tools/head.c
+tools_resect_new_SOURCES = tools/new.c
+tools_resect_run_SOURCES = tools/run.c tools/run.h tools/run_time.c tools/run_vectors.c
+tools_resect_strip_SOURCES = tools/strip.c
+tools_resect_truncate_SOURCES = tools/truncate.c
+
+# What the tools share. An archive, so that a tool takes only what it uses; of the library they see what is exported.
 noinst_LIBRARIES += tools/libcli.a
 tools_libcli_a_SOURCES = tools/cli.h tools/cli_table.h \
 	tools/cli.c tools/cli_edit.c tools/cli_help.c tools/cli_io.c tools/cli_print.c
 LDADD = tools/libcli.a libresect.la $(JANSSON_LIBS)
 
-bin_PROGRAMS += $(LOOK) $(CUT) $(RUN)
-man1_MANS += $(bin_PROGRAMS:=.1)
-CLEANFILES += $(man1_MANS)
+PAGES = $(LOOK:=.1) $(CUT:=.1) $(RUN:=.1)
+man1_MANS +=
+CLEANFILES += tools/resect.1 $(PAGES) tools/list.h
+tools/%.1: tools/%$(EXEEXT)
+	$(AM_V_GEN)tools/$* --man > $@.new && mv $@.new $@
+
+tools_resect_SOURCES = tools/resect.c
+nodist_tools_resect_SOURCES = tools/list.h
+tools/resect.$(OBJEXT): tools/list.h
+LIST_ROW = sed -n 's/\\(aq/'"'"'/g; s/^resect\\-\([a-z]*\) \\- \(.*\)/TOOL("\1", "\2")/; s/\\-/-/g; /^TOOL/p'
+tools/list.h: $(PAGES)
+	$(AM_V_GEN){ echo 'GROUP("Look")'; $(LIST_ROW) $(LOOK:=.1) /dev/null; \
+		echo 'GROUP("Cut and graft")'; $(LIST_ROW) $(CUT:=.1) /dev/null; \
+		echo 'GROUP("Run and train")'; $(LIST_ROW) $(RUN:=.1) /dev/null; } > $@.new && mv $@.new $@
