@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * BatchNormalization, InstanceNormalization and LRN. A channel is `images` runs of `plane` neighbours; InstanceNormalization is
- * the same with one image at a time. Every sum is made by one thread in an order of its own: eight lanes, added at the end.
+ * BatchNormalization, InstanceNormalization and LRN. A channel is `images` runs of `plane`
+ * neighbours; InstanceNormalization is the same with one image at a time. Every sum is made by one
+ * thread in an order of its own: eight lanes, added at the end.
  */
 #include <math.h>
 #include <string.h>
@@ -36,20 +37,28 @@ typedef struct channel {
 /* The functions for a dtype. */
 typedef struct kind {
         void (*moments)(const void *x, size_t at, const channel *c, double *mean, double *var);
-        void (*affine)(const void *x, void *y, size_t at, const channel *c, double mean, double a, double b);
-        void (*sums)(const void *x, const void *dy, size_t at, const channel *c, double mean, double *s, double *sx);
-        void (*spread)(const void *x, const void *dy, void *dx, size_t at, const channel *c, double mean, double a,
-                double b, double d);
+        void (*affine)(const void *x, void *y, size_t at, const channel *c, double mean, double a,
+                double b);
+        void (*sums)(const void *x, const void *dy, size_t at, const channel *c, double mean,
+                double *s, double *sx);
+        void (*spread)(const void *x, const void *dy, void *dx, size_t at, const channel *c,
+                double mean, double a, double b, double d);
         void (*lrn)(const void *x, void *y, size_t at, size_t ch, size_t channels, size_t plane,
                 const struct lrn *s);
 } kind;
-#define KIND(t) {moments_##t, affine_##t, sums_##t, spread_##t, lrn_##t}
+#define KIND(t)                                                        \
+        {                                                              \
+                moments_##t, affine_##t, sums_##t, spread_##t, lrn_##t \
+        }
 static const kind kinds[] = {KIND(f32), KIND(f64), KIND(f16), KIND(bf16)};
 
 static const kind *
 kind_of(int32_t dtype)
 {
-        return &kinds[dtype == RESECT_FLOAT ? 0 : dtype == RESECT_DOUBLE ? 1 : dtype == RESECT_FLOAT16 ? 2 : 3];
+        return &kinds[dtype == RESECT_FLOAT     ? 0
+                      : dtype == RESECT_DOUBLE  ? 1
+                      : dtype == RESECT_FLOAT16 ? 2
+                                                : 3];
 }
 
 typedef struct norm {
@@ -103,30 +112,35 @@ check_parameter(const rs_infer *x, size_t i, int64_t channels, bool elementwise,
                 bool same = p->rank == like->rank;
                 for (int d = 0; same && d < p->rank; d++)
                         same = rs_size_equal(p->dims[d], like->dims[d], NULL);
-                return same || rs_op_fail(x, err, RESECT_GRAPH, "%s and scale differ in shape", names[i]);
+                return same ||
+                       rs_op_fail(x, err, RESECT_GRAPH, "%s and scale differ in shape", names[i]);
         }
         if (p->rank != 1)
-                return rs_op_fail(x, err, RESECT_GRAPH, "%s has rank %d, wants 1", names[i], p->rank);
+                return rs_op_fail(
+                        x, err, RESECT_GRAPH, "%s has rank %d, wants 1", names[i], p->rank);
         if (!rs_size_equal(p->dims[0], channels, NULL))
                 return rs_op_fail(x, err, RESECT_GRAPH, "input has %lld channels, %s has %lld",
                         (long long)channels, names[i], (long long)p->dims[0]);
         return true;
 }
 
-/* Does the node ask for the batch's statistics? By attribute, in older opsets by naming more than one output. */
+/* Does the node ask for the batch's statistics? By attribute, in older opsets by naming more than
+ * one output. */
 static bool
 asks_for_batch(const rs_infer *x, bool *asks, resect_error *err)
 {
         int64_t mode, is_test;
         bool more = false;
 
-        if (!rs_op_int(x, "training_mode", 0, &mode, err) || !rs_op_int(x, "is_test", 0, &is_test, err))
+        if (!rs_op_int(x, "training_mode", 0, &mode, err) ||
+                !rs_op_int(x, "is_test", 0, &is_test, err))
                 return false;
         for (size_t i = 1; i < x->n_out; i++)
                 more = more || x->wanted[i];
         *asks = x->opset >= 14 ? mode != 0 : more && (x->opset >= 7 || !is_test);
         if (x->opset >= 14 && more && !mode)
-                return rs_op_fail(x, err, RESECT_GRAPH, "has more than one output but training_mode is 0");
+                return rs_op_fail(
+                        x, err, RESECT_GRAPH, "has more than one output but training_mode is 0");
         return true;
 }
 
@@ -137,7 +151,8 @@ batch_infer(rs_infer *x, resect_error *err)
         int64_t spatial;
         bool asks;
 
-        if (!rs_op_counts(x, 5, 5, x->opset >= 14 ? 3 : 5, err) || !rs_op_float(x, "epsilon", 1e-5F, &epsilon, err) ||
+        if (!rs_op_counts(x, 5, 5, x->opset >= 14 ? 3 : 5, err) ||
+                !rs_op_float(x, "epsilon", 1e-5F, &epsilon, err) ||
                 !rs_op_float(x, "momentum", 0.9F, &momentum, err) ||
                 !rs_op_int(x, "spatial", 1, &spatial, err) || !asks_for_batch(x, &asks, err))
                 return false;
@@ -193,7 +208,8 @@ put(const rs_call *c, size_t i, size_t ch, double v)
                 rs_store(c->out[i]->data, c->out[i]->dtype, ch, v);
 }
 
-/* Statistics of channel ch as this call uses them; writes the running ones and what backward wants. */
+/* Statistics of channel ch as this call uses them; writes the running ones and what backward wants.
+ */
 static void
 statistics(const norm *s, const rs_call *c, size_t ch, double *mean, double *inverse)
 {
@@ -237,8 +253,9 @@ batch_forward(const rs_call *c)
 }
 
 /*
- * With a = scale / sqrt(var + eps), x^ = (x - mean) / sqrt(var + eps) and means over the channel, dx = a (dy - mean(dy) - x^
- * mean(dy x^)) when mean and variance are the batch's own (Ioffe and Szegedy, arXiv 1502.03167), and a dy when they are constants.
+ * With a = scale / sqrt(var + eps), x^ = (x - mean) / sqrt(var + eps) and means over the channel,
+ * dx = a (dy - mean(dy) - x^ mean(dy x^)) when mean and variance are the batch's own (Ioffe and
+ * Szegedy, arXiv 1502.03167), and a dy when they are constants.
  */
 static void
 batch_backward(const rs_call *c)
@@ -268,9 +285,15 @@ batch_backward(const rs_call *c)
         }
 }
 
-const rs_op rs_op_batch_normalization = {.name = "BatchNormalization", .domain = "", .since = 1,
-        .reads = RS_READS_IN(0) | RS_READS_IN(1), .alias = 0, .trains = 1u << 1 | 1u << 2,
-        .statistics = 1u << 3 | 1u << 4, .infer = batch_infer, .forward = batch_forward,
+const rs_op rs_op_batch_normalization = {.name = "BatchNormalization",
+        .domain = "",
+        .since = 1,
+        .reads = RS_READS_IN(0) | RS_READS_IN(1),
+        .alias = 0,
+        .trains = 1u << 1 | 1u << 2,
+        .statistics = 1u << 3 | 1u << 4,
+        .infer = batch_infer,
+        .forward = batch_forward,
         .backward = batch_backward};
 
 static bool
@@ -284,7 +307,8 @@ instance_infer(rs_infer *x, resect_error *err)
                 return false;
         const rs_type *in = x->in[0];
         if (in->rank < 3)
-                return rs_op_fail(x, err, RESECT_GRAPH, "input has rank %d, wants 3 or more", in->rank);
+                return rs_op_fail(
+                        x, err, RESECT_GRAPH, "input has rank %d, wants 3 or more", in->rank);
         for (size_t i = 1; i < 3; i++)
                 if (!check_parameter(x, i, in->dims[1], false, err))
                         return false;
@@ -347,9 +371,15 @@ instance_backward(const rs_call *c)
                 }
 }
 
-const rs_op rs_op_instance_normalization = {.name = "InstanceNormalization", .domain = "", .since = 1,
-        .reads = RS_READS_IN(0) | RS_READS_IN(1), .alias = 0, .trains = 1u << 1 | 1u << 2,
-        .infer = instance_infer, .forward = instance_forward, .backward = instance_backward};
+const rs_op rs_op_instance_normalization = {.name = "InstanceNormalization",
+        .domain = "",
+        .since = 1,
+        .reads = RS_READS_IN(0) | RS_READS_IN(1),
+        .alias = 0,
+        .trains = 1u << 1 | 1u << 2,
+        .infer = instance_infer,
+        .forward = instance_forward,
+        .backward = instance_backward};
 
 static bool
 lrn_infer(rs_infer *x, resect_error *err)
@@ -359,13 +389,14 @@ lrn_infer(rs_infer *x, resect_error *err)
 
         if (!rs_op_counts(x, 1, 1, 1, err) || !rs_op_dtype(x, 0, RS_FLOATS, err) ||
                 !rs_op_float(x, "alpha", 0.0001F, &alpha, err) ||
-                !rs_op_float(x, "beta", 0.75F, &beta, err) || !rs_op_float(x, "bias", 1, &bias, err) ||
-                !rs_op_int(x, "size", 0, &size, err))
+                !rs_op_float(x, "beta", 0.75F, &beta, err) ||
+                !rs_op_float(x, "bias", 1, &bias, err) || !rs_op_int(x, "size", 0, &size, err))
                 return false;
         if (size < 1)
                 return rs_op_fail(x, err, RESECT_GRAPH, "size is %lld", (long long)size);
         if (x->in[0]->rank < 2)
-                return rs_op_fail(x, err, RESECT_GRAPH, "input has rank %d, wants 2 or more", x->in[0]->rank);
+                return rs_op_fail(
+                        x, err, RESECT_GRAPH, "input has rank %d, wants 2 or more", x->in[0]->rank);
         if (!rs_op_out_like(x, 0, x->in[0], err))
                 return false;
         if (!x->concrete)
@@ -392,5 +423,9 @@ lrn_forward(const rs_call *c)
                         p % s->channels, s->channels, s->plane, s);
 }
 
-const rs_op rs_op_lrn = {.name = "LRN", .domain = "", .since = 1, .alias = -1, .infer = lrn_infer,
+const rs_op rs_op_lrn = {.name = "LRN",
+        .domain = "",
+        .since = 1,
+        .alias = -1,
+        .infer = lrn_infer,
         .forward = lrn_forward};

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * MaxPool, AveragePool and LpPool, and their global forms, which are one window over the whole plane. Which taps of a window lie
- * inside is worked out axis by axis when the node is inferred; kernels only walk. A plane belongs to one thread, so that backward
- * may add into overlapping windows.
+ * MaxPool, AveragePool and LpPool, and their global forms, which are one window over the whole
+ * plane. Which taps of a window lie inside is worked out axis by axis when the node is inferred;
+ * kernels only walk. A plane belongs to one thread, so that backward may add into overlapping
+ * windows.
  */
 #include <math.h>
 #include <string.h>
@@ -10,8 +11,8 @@
 
 enum { AXES_MAX = RS_WINDOW_AXES < 2 ? 2 : RS_WINDOW_AXES };
 
-/* An output position along an axis: taps first .. end of the kernel are inside, at start + tap * dilation; counted of them, padding
-   included, are what AveragePool may divide by. */
+/* An output position along an axis: taps first .. end of the kernel are inside, at start + tap *
+   dilation; counted of them, padding included, are what AveragePool may divide by. */
 typedef struct reach {
         int64_t start, first, end, counted;
 } reach;
@@ -27,7 +28,8 @@ typedef struct pool {
         double p;
 } pool;
 
-/* The outer axes of a window, tap by tap: offset is of the plane they lead to. The inner two are begun by the caller. */
+/* The outer axes of a window, tap by tap: offset is of the plane they lead to. The inner two are
+ * begun by the caller. */
 typedef struct walk {
         const pool *s;
         const reach *r[AXES_MAX];
@@ -82,7 +84,8 @@ divisor(const pool *s, const walk *w, const reach *y, const reach *x)
                                   : (double)(y->end - y->first) * (double)(x->end - x->first);
 
         for (int a = 0; a < s->axes - 2; a++)
-                n *= s->include_pad ? (double)w->r[a]->counted : (double)(w->r[a]->end - w->r[a]->first);
+                n *= s->include_pad ? (double)w->r[a]->counted
+                                    : (double)(w->r[a]->end - w->r[a]->first);
         return n;
 }
 
@@ -142,13 +145,13 @@ by_column(const pool *s, int64_t e)
 
 typedef void plane_forward(const pool *s, const void *x, void *y, int64_t *index, size_t plane);
 typedef void plane_backward(const pool *s, const void *x, const void *dy, void *dx, size_t plane);
-#define SIX(f)                                                                                     \
-        (dtype == RESECT_FLOAT              ? f##_f32                                              \
-                        : dtype == RESECT_DOUBLE  ? f##_f64                                        \
-                        : dtype == RESECT_FLOAT16 ? f##_f16                                        \
-                        : dtype == RESECT_UINT8   ? f##_u8                                         \
-                        : dtype == RESECT_INT8    ? f##_s8                                         \
-                                                  : f##_bf16)
+#define SIX(f)                                      \
+        (dtype == RESECT_FLOAT            ? f##_f32 \
+                : dtype == RESECT_DOUBLE  ? f##_f64 \
+                : dtype == RESECT_FLOAT16 ? f##_f16 \
+                : dtype == RESECT_UINT8   ? f##_u8  \
+                : dtype == RESECT_INT8    ? f##_s8  \
+                                          : f##_bf16)
 
 /* The positions of one axis. */
 static const reach *
@@ -168,7 +171,9 @@ reach_make(const rs_infer *x, const rs_window *w, int a, int64_t in, int64_t out
                 r[o].end = inside < kernel ? inside : kernel;
                 if (r[o].first > r[o].end)
                         r[o].first = r[o].end;
-                r[o].counted = padded <= 0 ? 0 : (padded + d - 1) / d < kernel ? (padded + d - 1) / d : kernel;
+                r[o].counted = padded <= 0                     ? 0
+                               : (padded + d - 1) / d < kernel ? (padded + d - 1) / d
+                                                               : kernel;
         }
         return r;
 }
@@ -241,7 +246,8 @@ window_infer(rs_infer *x, size_t outs, uint32_t types, pool **s, resect_error *e
         const rs_type *in = x->in[0];
         int64_t out[RESECT_RANK_MAX] = {in->dims[0], in->dims[1]};
         if (in->rank < 3)
-                return rs_op_fail(x, err, RESECT_GRAPH, "input has rank %d, wants 3 or more", in->rank);
+                return rs_op_fail(
+                        x, err, RESECT_GRAPH, "input has rank %d, wants 3 or more", in->rank);
         if (!rs_window_read(x, in->rank - 2, NULL, &w, err) ||
                 !rs_window_sizes(x, &w, ceil_mode != 0, in->dims + 2, out + 2, err) ||
                 !rs_op_out(x, 0, in->dtype, in->rank, out, err))
@@ -256,7 +262,8 @@ max_infer(rs_infer *x, resect_error *err)
         pool *s;
 
         if (!rs_op_int(x, "storage_order", 0, &order, err) ||
-                !window_infer(x, 2, RS_FLOATS | RS_BIT(RESECT_UINT8) | RS_BIT(RESECT_INT8), &s, err))
+                !window_infer(
+                        x, 2, RS_FLOATS | RS_BIT(RESECT_UINT8) | RS_BIT(RESECT_INT8), &s, err))
                 return false;
         if (order != 0 && order != 1)
                 return rs_op_fail(x, err, RESECT_GRAPH, "storage_order is %lld", (long long)order);
@@ -279,8 +286,14 @@ max_backward(const rs_call *c)
         run_back(c, ((const pool *)c->state)->dtype == RESECT_FLOAT ? max_back_f32 : max_back_f64);
 }
 
-const rs_op rs_op_max_pool = {.name = "MaxPool", .domain = "", .since = 1, .reads = RS_READS_IN(0),
-        .alias = -1, .infer = max_infer, .forward = max_forward, .backward = max_backward};
+const rs_op rs_op_max_pool = {.name = "MaxPool",
+        .domain = "",
+        .since = 1,
+        .reads = RS_READS_IN(0),
+        .alias = -1,
+        .infer = max_infer,
+        .forward = max_forward,
+        .backward = max_backward};
 
 static bool
 average_infer(rs_infer *x, resect_error *err)
@@ -307,11 +320,18 @@ average_forward(const rs_call *c)
 static void
 average_backward(const rs_call *c)
 {
-        run_back(c, ((const pool *)c->state)->dtype == RESECT_FLOAT ? average_back_f32 : average_back_f64);
+        run_back(c, ((const pool *)c->state)->dtype == RESECT_FLOAT ? average_back_f32
+                                                                    : average_back_f64);
 }
 
-const rs_op rs_op_average_pool = {.name = "AveragePool", .domain = "", .since = 1, .alias = -1,
-        .reads = 0, .infer = average_infer, .forward = average_forward, .backward = average_backward};
+const rs_op rs_op_average_pool = {.name = "AveragePool",
+        .domain = "",
+        .since = 1,
+        .alias = -1,
+        .reads = 0,
+        .infer = average_infer,
+        .forward = average_forward,
+        .backward = average_backward};
 
 /* p: a float in the first opset, an int later. */
 static bool
@@ -347,7 +367,11 @@ lp_forward(const rs_call *c)
         run(c, SIX(lp));
 }
 
-const rs_op rs_op_lp_pool = {.name = "LpPool", .domain = "", .since = 1, .alias = -1, .infer = lp_infer,
+const rs_op rs_op_lp_pool = {.name = "LpPool",
+        .domain = "",
+        .since = 1,
+        .alias = -1,
+        .infer = lp_infer,
         .forward = lp_forward};
 
 /* One window over all of the plane, which may have any number of axes. */
@@ -359,7 +383,8 @@ global_infer(rs_infer *x, resect_error *err)
         const rs_type *in = x->in[0];
         int64_t out[RESECT_RANK_MAX], size = 1;
         if (in->rank < 2)
-                return rs_op_fail(x, err, RESECT_GRAPH, "input has rank %d, wants 2 or more", in->rank);
+                return rs_op_fail(
+                        x, err, RESECT_GRAPH, "input has rank %d, wants 2 or more", in->rank);
         for (int i = 0; i < in->rank; i++) {
                 out[i] = i < 2 ? in->dims[i] : 1;
                 if (in->dims[i] == 0 && i >= 2)
@@ -389,10 +414,25 @@ global_lp_infer(rs_infer *x, resect_error *err)
         return true;
 }
 
-const rs_op rs_op_global_average_pool = {.name = "GlobalAveragePool", .domain = "", .since = 1,
-        .alias = -1, .reads = 0, .infer = global_infer, .forward = average_forward,
+const rs_op rs_op_global_average_pool = {.name = "GlobalAveragePool",
+        .domain = "",
+        .since = 1,
+        .alias = -1,
+        .reads = 0,
+        .infer = global_infer,
+        .forward = average_forward,
         .backward = average_backward};
-const rs_op rs_op_global_max_pool = {.name = "GlobalMaxPool", .domain = "", .since = 1, .alias = -1,
-        .reads = RS_READS_IN(0), .infer = global_infer, .forward = max_forward, .backward = max_backward};
-const rs_op rs_op_global_lp_pool = {.name = "GlobalLpPool", .domain = "", .since = 1, .alias = -1,
-        .infer = global_lp_infer, .forward = lp_forward};
+const rs_op rs_op_global_max_pool = {.name = "GlobalMaxPool",
+        .domain = "",
+        .since = 1,
+        .alias = -1,
+        .reads = RS_READS_IN(0),
+        .infer = global_infer,
+        .forward = max_forward,
+        .backward = max_backward};
+const rs_op rs_op_global_lp_pool = {.name = "GlobalLpPool",
+        .domain = "",
+        .since = 1,
+        .alias = -1,
+        .infer = global_lp_infer,
+        .forward = lp_forward};

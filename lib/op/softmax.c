@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * Softmax and LogSoftmax. Before opset 13 the input is seen as a matrix, cut at axis, and a row is normalised; from 13 on it is one
- * axis alone. Both are `outer` times `inner` strands of `size` elements, inner apart.
+ * Softmax and LogSoftmax. Before opset 13 the input is seen as a matrix, cut at axis, and a row is
+ * normalised; from 13 on it is one axis alone. Both are `outer` times `inner` strands of `size`
+ * elements, inner apart.
  */
 #include <math.h>
 #include "op/util.h"
@@ -52,15 +53,17 @@ softmax_infer(rs_infer *x, resect_error *err)
                 return false;
         *s = (softmax){in->dtype, 1, 1, 1};
         for (int i = 0; i < in->rank; i++)
-                *(i < axis ? &s->outer : i == axis || matrix ? &s->size : &s->inner) *= (size_t)in->dims[i];
+                *(i < axis                    ? &s->outer
+                        : i == axis || matrix ? &s->size
+                                              : &s->inner) *= (size_t)in->dims[i];
         return true;
 }
 
-#define CHOOSE(f)                                                                                  \
-        (s->dtype == RESECT_FLOAT            ? f##_f32                                             \
-                        : s->dtype == RESECT_DOUBLE  ? f##_f64                                     \
-                        : s->dtype == RESECT_FLOAT16 ? f##_f16                                     \
-                                                     : f##_bf16)
+#define CHOOSE(f)                                      \
+        (s->dtype == RESECT_FLOAT            ? f##_f32 \
+                : s->dtype == RESECT_DOUBLE  ? f##_f64 \
+                : s->dtype == RESECT_FLOAT16 ? f##_f16 \
+                                             : f##_bf16)
 
 static void
 forward(const rs_call *c, bool log_form)
@@ -77,7 +80,8 @@ static void
 backward(const rs_call *c, bool log_form)
 {
         const softmax *s = c->state;
-        void (*const f)(const softmax *, const void *, const void *, void *, size_t, bool) = CHOOSE(strand_back);
+        void (*const f)(const softmax *, const void *, const void *, void *, size_t, bool) =
+                CHOOSE(strand_back);
 
         if (!c->dout[0] || !c->din[0])
                 return;
@@ -107,8 +111,19 @@ log_backward(const rs_call *c)
         backward(c, true);
 }
 
-const rs_op rs_op_softmax = {.name = "Softmax", .domain = "", .since = 1, .reads = RS_READS_OUT(0),
-        .alias = 0, .infer = softmax_infer, .forward = softmax_forward, .backward = softmax_backward};
-const rs_op rs_op_log_softmax = {.name = "LogSoftmax", .domain = "", .since = 1,
-        .reads = RS_READS_OUT(0), .alias = 0, .infer = softmax_infer, .forward = log_forward,
+const rs_op rs_op_softmax = {.name = "Softmax",
+        .domain = "",
+        .since = 1,
+        .reads = RS_READS_OUT(0),
+        .alias = 0,
+        .infer = softmax_infer,
+        .forward = softmax_forward,
+        .backward = softmax_backward};
+const rs_op rs_op_log_softmax = {.name = "LogSoftmax",
+        .domain = "",
+        .since = 1,
+        .reads = RS_READS_OUT(0),
+        .alias = 0,
+        .infer = softmax_infer,
+        .forward = log_forward,
         .backward = log_backward};

@@ -152,7 +152,8 @@ op_outs(op_run *r, size_t n)
                 r->x.wanted[i] = true;
 }
 
-/* infer; then buffers for outputs, scratch and saved. */
+/* infer; then buffers for outputs (in training those that infer fills unasked, too), scratch and
+ * saved. */
 static inline bool
 op_infer(op_run *r, resect_error *err)
 {
@@ -170,7 +171,7 @@ op_make(op_run *r)
         r->call.training = r->x.training;
         r->call.n_out = r->x.n_out;
         for (size_t i = 0; i < r->x.n_out; i++) {
-                if (!r->x.wanted[i])
+                if (!r->x.wanted[i] && !(r->x.training && r->x.out[i].dtype))
                         continue;
                 CK_OK(resect_tensor_make(&r->out[i], (resect_dtype)r->x.out[i].dtype,
                               r->x.out[i].rank, r->x.out[i].dims, &err),
