@@ -1,1 +1,4 @@
 # SPDX-License-Identifier: 0BSD
+check_PROGRAMS += tests/unit/test_anatomy
+tests_unit_test_anatomy_SOURCES = tests/unit/test_anatomy.c tests/unit/forms.c tests/unit/forms.h tests/unit/unit.h
+tests_unit_test_anatomy_LDADD = $(UNIT_LIBS) -lm
