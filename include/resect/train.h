@@ -21,6 +21,12 @@ typedef enum resect_cache {
         RESECT_CACHE_OFF
 } resect_cache;
 
+/* The learning rate of a part of the network ("layer4", "layer3.5", "head"), as a factor of lr. */
+typedef struct resect_part_rate {
+        const char *part;
+        double factor;
+} resect_part_rate;
+
 /* Start from resect_train_defaults. "0:" says what a zero means. */
 typedef struct resect_train_options {
         /* What is seen, in which order. */
@@ -45,7 +51,8 @@ typedef struct resect_train_options {
         bool nesterov;
         bool no_bias_decay;            /* no weight decay on vectors: biases, BatchNormalization */
         double clip;                   /* largest norm of the gradient; 0: no limit */
-        const char *lr_stages;         /* "layer4=0.1,head=1": factors by part of the network; NULL: 1 everywhere */
+        const resect_part_rate *part_rates; /* [n_part_rates] the last that names a part counts; 1 elsewhere */
+        size_t n_part_rates;
         size_t thaw_every;             /* gradual thaw: the head alone, then one stage more every so many epochs; 0: all at once */
         bool unbiased;                 /* BatchNormalization's running variance by N - 1 (PyTorch), not N (ONNX) */
 
