@@ -11,10 +11,13 @@ CUT += tools/resect-truncate
 CUT += tools/resect-freeze
 CUT += tools/resect-fold
 RUN += tools/resect-run
+RUN += tools/resect-tune
+RUN += tools/resect-eval
 
 # bin_PROGRAMS as soon as every part that the library refers to has landed; until then: make tools/resect-NAME
 EXTRA_PROGRAMS = tools/resect $(LOOK) $(CUT) $(RUN)
 
+tools_resect_eval_SOURCES = tools/eval.c
 tools_resect_fold_SOURCES = tools/fold.c
 tools_resect_freeze_SOURCES = tools/freeze.c
 tools_resect_head_SOURCES = tools/head.c
@@ -22,6 +25,7 @@ tools_resect_new_SOURCES = tools/new.c
 tools_resect_run_SOURCES = tools/run.c tools/run.h tools/run_time.c tools/run_vectors.c
 tools_resect_strip_SOURCES = tools/strip.c
 tools_resect_truncate_SOURCES = tools/truncate.c
+tools_resect_tune_SOURCES = tools/tune.c tools/tune.h tools/tune_log.c
 
 # What the tools share. An archive, so that a tool takes only what it uses; of the library they see what is exported.
 noinst_LIBRARIES += tools/libcli.a

@@ -24,6 +24,7 @@
 #include <zlib.h>
 #include "io/fd.h"
 #include "io/gunzip.h"
+#include "resect/model.h"
 
 enum {
         GZIP_MODE = 16 + MAX_WBITS,
@@ -88,7 +89,7 @@ disarm(int slot)
 }
 
 void
-rs_output_abandon_all(void)
+resect_abandon_output(void)
 {
         int saved = errno;
         for (int i = 0; i < N_SLOTS; i++) {
