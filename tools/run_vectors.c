@@ -8,6 +8,7 @@
 #include "run.h"
 
 #include <dirent.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -44,6 +45,23 @@ count(struct tallies *t, const char *op, enum verdict v)
         t->total[v]++;
 }
 
+/* folder/name into path; a path that does not fit cannot exist. */
+static bool
+join(char path[PATH_MAX], const char *folder, const char *name)
+{
+        int n = snprintf(path, PATH_MAX, "%s/%s", folder, name);
+        return n > 0 && n < PATH_MAX;
+}
+
+/* The same with a numbered name: "input_%zu.pb" has one number. */
+static bool
+join_number(
+        char path[PATH_MAX], const char *folder, const char *stem, size_t number, const char *end)
+{
+        int n = snprintf(path, PATH_MAX, "%s/%s%zu%s", folder, stem, number, end);
+        return n > 0 && n < PATH_MAX;
+}
+
 static bool
 exists(const char *path)
 {
@@ -62,9 +80,8 @@ read_inputs(struct set *s, resect_model *m, const char *folder, resect_error *er
 {
         resect_value v;
         for (s->n = 0; s->n < 64 && resect_model_input(m, s->n, &v); s->n++) {
-                char path[4096];
-                snprintf(path, sizeof path, "%s/input_%zu.pb", folder, s->n);
-                if (!exists(path))
+                char path[PATH_MAX];
+                if (!join_number(path, folder, "input_", s->n, ".pb") || !exists(path))
                         break;
                 if (v.rank < 0 && v.dtype == RESECT_UNDEFINED) {
                         err->code = RESECT_UNSUPPORTED;
@@ -86,11 +103,10 @@ compare_outputs(
         double rtol = cli_real("rtol", 1e-3, 0, 1e9), atol = cli_real("atol", 1e-7, 0, 1e9);
         *equal = true;
         for (size_t i = 0; i < n && *equal; i++) {
-                char path[4096];
+                char path[PATH_MAX];
                 resect_tensor want;
                 resect_difference d;
-                snprintf(path, sizeof path, "%s/output_%zu.pb", folder, i);
-                if (!exists(path))
+                if (!join_number(path, folder, "output_", i, ".pb") || !exists(path))
                         break;
                 if (!resect_tensor_read_pb(&want, path, NULL, 0, err))
                         return false;
@@ -139,12 +155,12 @@ run_set(resect_model *m, const char *folder, resect_error *err)
 static void
 run_test(struct tallies *t, const char *folder)
 {
-        char path[4096];
+        char path[PATH_MAX];
         resect_error err = {0};
         const char *op = "(unreadable)";
         enum verdict v = FAILED;
-        snprintf(path, sizeof path, "%s/model.onnx", folder);
-        resect_model *m = resect_model_read(path, NULL, &err);
+        resect_model *m =
+                join(path, folder, "model.onnx") ? resect_model_read(path, NULL, &err) : NULL;
         if (m) {
                 resect_node node;
                 op = !resect_model_node(m, 0, &node)              ? "(empty)"
@@ -153,8 +169,8 @@ run_test(struct tallies *t, const char *folder)
                 v = PASSED;
                 int sets = 0;
                 for (; v == PASSED; sets++) {
-                        snprintf(path, sizeof path, "%s/test_data_set_%d", folder, sets);
-                        if (!exists(path))
+                        if (!join_number(path, folder, "test_data_set_", (size_t)sets, "") ||
+                                !exists(path))
                                 break;
                         v = run_set(m, path, &err);
                 }
@@ -184,10 +200,9 @@ not_dot(const struct dirent *d)
 static void
 search(struct tallies *t, const char *folder, int depth)
 {
-        char path[4096];
+        char path[PATH_MAX];
         struct dirent **list;
-        snprintf(path, sizeof path, "%s/model.onnx", folder);
-        if (exists(path)) {
+        if (join(path, folder, "model.onnx") && exists(path)) {
                 run_test(t, folder);
                 return;
         }
@@ -196,8 +211,8 @@ search(struct tallies *t, const char *folder, int depth)
                 cli_die("%s: not a folder that can be read", cli_text(folder));
         for (int i = 0; i < n; i++) {
                 struct stat s;
-                snprintf(path, sizeof path, "%s/%s", folder, list[i]->d_name);
-                if (stat(path, &s) == 0 && S_ISDIR(s.st_mode))
+                if (join(path, folder, list[i]->d_name) && stat(path, &s) == 0 &&
+                        S_ISDIR(s.st_mode))
                         search(t, path, depth + 1);
                 free(list[i]);
                 if (depth == 0)
