@@ -69,6 +69,14 @@ exists(const char *path)
         return stat(path, &s) == 0;
 }
 
+/* Older editions of the tests store bfloat16 in files that say uint16. */
+static void
+as_bfloat16(resect_tensor *t, resect_dtype wanted)
+{
+        if (wanted == RESECT_BFLOAT16 && t->dtype == RESECT_UINT16)
+                t->dtype = RESECT_BFLOAT16;
+}
+
 struct set {
         resect_binding in[64];
         size_t n;
@@ -83,15 +91,16 @@ read_inputs(struct set *s, resect_model *m, const char *folder, resect_error *er
                 char path[PATH_MAX];
                 if (!join_number(path, folder, "input_", s->n, ".pb") || !exists(path))
                         break;
-                if (v.rank < 0 && v.dtype == RESECT_UNDEFINED) {
+                if (v.dtype == RESECT_UNDEFINED || v.dtype == RESECT_STRING) {
                         err->code = RESECT_UNSUPPORTED;
-                        snprintf(err->msg, sizeof err->msg, "input '%s' is not a tensor",
+                        snprintf(err->msg, sizeof err->msg, "input '%s' is not a tensor of numbers",
                                 cli_text(v.name));
                         return false;
                 }
                 s->in[s->n].name = v.name;
                 if (!resect_tensor_read_pb(&s->in[s->n].tensor, path, NULL, 0, err))
                         return false;
+                as_bfloat16(&s->in[s->n].tensor, v.dtype);
         }
         return true;
 }
@@ -110,6 +119,11 @@ compare_outputs(
                         break;
                 if (!resect_tensor_read_pb(&want, path, NULL, 0, err))
                         return false;
+                /* ... and cut its bits off instead of rounding: a unit in the last place */
+                bool old = want.dtype == RESECT_UINT16 && outputs[i].dtype == RESECT_BFLOAT16;
+                if (old && rtol < 0x1p-7)
+                        rtol = 0x1p-7;
+                as_bfloat16(&want, outputs[i].dtype);
                 *equal = resect_tensor_compare(&outputs[i], &want, rtol, atol, &d, err);
                 if (*equal && d.unequal) {
                         *equal = false;
