@@ -25,6 +25,7 @@ static const resect_option options[] = {
         {"vectors", NULL,
                 "the operands are ONNX test folders (model.onnx, test_data_set_N/): run and "
                 "compare all of them"},
+        {"exclude", "GLOB", "with --vectors: leave out the folders called so; may be repeated"},
         {"rtol", "X", "with --vectors: relative tolerance (default 1e-3)"},
         {"atol", "X", "with --vectors: absolute tolerance (default 1e-7)"},
         {"random", "N", "run on N random pictures and say how long it takes"},

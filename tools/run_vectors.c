@@ -8,6 +8,7 @@
 #include "run.h"
 
 #include <dirent.h>
+#include <fnmatch.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +24,7 @@ struct tally {
 struct tallies {
         struct tally *list;
         size_t n;
-        int total[3];
+        int total[3], excluded;
         json_t *failures;
 };
 
@@ -205,6 +206,17 @@ run_test(struct tallies *t, const char *folder)
         resect_model_free(m);
 }
 
+/* Tests that the user leaves out by name: a Dropout in training has no right answer, say. */
+static bool
+is_excluded(const char *folder)
+{
+        const char *base = strrchr(folder, '/') ? strrchr(folder, '/') + 1 : folder;
+        for (int i = 0; cli_value_at("exclude", i); i++)
+                if (!fnmatch(cli_value_at("exclude", i), base, 0))
+                        return true;
+        return false;
+}
+
 static int
 not_dot(const struct dirent *d)
 {
@@ -217,7 +229,10 @@ search(struct tallies *t, const char *folder, int depth)
         char path[PATH_MAX];
         struct dirent **list;
         if (join(path, folder, "model.onnx") && exists(path)) {
-                run_test(t, folder);
+                if (is_excluded(folder))
+                        t->excluded++;
+                else
+                        run_test(t, folder);
                 return;
         }
         int n = depth < 8 ? scandir(folder, &list, not_dot, alphasort) : -1;
@@ -263,6 +278,8 @@ print_table(const struct tallies *t)
                                         t->list[i].count[UNSUPPORTED]);
                 printf("\n");
         }
+        if (t->excluded)
+                printf("\nexcluded by name: %d tests\n", t->excluded);
         printf("\n%d passed, %d failed\n", t->total[PASSED], t->total[FAILED]);
 }
 
