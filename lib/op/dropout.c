@@ -43,6 +43,14 @@ infer(rs_infer *x, resect_error *err)
                 return false;
         if (!x->concrete)
                 return true;
+        /* a constant training_mode is how models are exported; one that the caller sets is a wish
+         */
+        const rs_type *mode = rs_op_in(x, 2);
+        if (!x->training && x->model && mode && mode->ints && mode->n_ints && mode->ints[0] &&
+                rs_graph_find_input(&x->model->graph, x->node->in[2]) &&
+                !rs_model_is_initializer(x->model, x->node->in[2]))
+                return rs_op_fail(x, err, RESECT_UNSUPPORTED,
+                        "training_mode is fed, but the plan does not train");
         struct state *s = RS_STATE(x, struct state, err);
         if (!s)
                 return false;

@@ -98,6 +98,11 @@ RS_OP(pad)
 RS_OP(where)
 RS_OP(clip)
 RS_OP(dropout)
+RS_OP(quantize_linear)
+RS_OP(dequantize_linear)
+RS_OP(dynamic_quantize_linear)
+RS_OP(qlinear_add)
+RS_OP(qlinear_global_average_pool)
 
 /* heavy: products, convolutions, normalisation, pools, softmax, quantised products */
 RS_OP(conv)

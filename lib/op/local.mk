@@ -12,6 +12,8 @@ libcore_la_SOURCES += \
 	lib/op/move.h \
 	lib/op/op.h \
 	lib/op/pad.c \
+	lib/op/qlinear.c \
+	lib/op/quantize.c \
 	lib/op/reduce.c \
 	lib/op/reshape.c \
 	lib/op/shape.c \
