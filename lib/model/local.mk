@@ -10,4 +10,5 @@ libcore_la_SOURCES += \
 	lib/model/query.c \
 	lib/model/rename.c \
 	lib/model/sort.c \
-	lib/model/subgraph.c
+	lib/model/subgraph.c \
+	lib/model/values.c

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: 0BSD */
+/* The .npy format in memory, for .npy files and for what is inside .npz. */
+#ifndef RS_TENSOR_NPY_H
+#define RS_TENSOR_NPY_H
+
+#include "base/mem.h"
+#include "resect/tensor.h"
+
+/* The most bytes that a header may have (NumPy's own limit), and with the magic before it. */
+enum { RS_NPY_HEADER_MAX = 10000, RS_NPY_PREFIX_MAX = RS_NPY_HEADER_MAX + 12 };
+
+typedef struct rs_npy {
+        int32_t dtype;
+        int rank;
+        int64_t dims[RESECT_RANK_MAX];
+        bool fortran, swap; /* column-major; the other byte order */
+        size_t start;       /* of the data */
+        size_t count, bytes;
+} rs_npy;
+
+/* Parses magic and header from the first bytes of a file. */
+bool rs_npy_parse(
+        rs_npy *out, const unsigned char *bytes, size_t size, resect_error *err) RESECT_MUST;
+/* Elements as they stand in the file (bytes of them) to a row-major tensor in the machine's order.
+ */
+bool rs_npy_fill(resect_tensor *t, const rs_npy *h, const unsigned char *data,
+        resect_error *err) RESECT_MUST;
+
+#endif
