@@ -24,7 +24,6 @@
 #include <zlib.h>
 #include "io/fd.h"
 #include "io/gunzip.h"
-#include "resect/model.h"
 
 enum {
         GZIP_MODE = 16 + MAX_WBITS,
@@ -89,7 +88,7 @@ disarm(int slot)
 }
 
 void
-resect_abandon_output(void)
+rs_output_abandon_all(void)
 {
         int saved = errno;
         for (int i = 0; i < N_SLOTS; i++) {

@@ -27,6 +27,9 @@ bool rs_output_close(rs_output *o, resect_error *err) RESECT_MUST;
 /* Forgets it; nothing is left of it. NULL is fine. */
 void rs_output_abandon(rs_output *o);
 
+/* Removes the temporary files of all writes in progress; safe in a signal handler. */
+void rs_output_abandon_all(void);
+
 /* Whether temporary files may be nameless until they are done (O_TMPFILE); a test turns it off to
  * see the other way. */
 extern bool rs_output_nameless;

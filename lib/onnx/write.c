@@ -248,3 +248,9 @@ resect_free(void *p)
 {
         rs_free(p);
 }
+
+void
+resect_abandon_output(void)
+{
+        rs_output_abandon_all();
+}

@@ -1,1 +1,4 @@
 # SPDX-License-Identifier: 0BSD
+# Shell tests. check.sh is what they share.
+EXTRA_DIST += tests/cli/check.sh
+dist_check_SCRIPTS += tests/check-layers
