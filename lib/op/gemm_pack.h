@@ -24,7 +24,7 @@ typedef struct rs_rows {
         size_t len, sq, sr;
         const size_t *index;    /* [len] or NULL */
         const void *zero_point; /* of the same type, or NULL */
-        size_t zs;
+        size_t zs, zero_batch;
 } rs_rows;
 
 enum { RS_AXES_MAX = 6 };

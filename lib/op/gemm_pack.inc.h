@@ -79,7 +79,8 @@ NAME(rows)(const void *operand, const rs_gemm_block *b)
 #ifdef QUANTISED
                 if (o->zero_point)
                         for (size_t i = 0; i < n; i++) {
-                                const double zero = LOAD(((const T *)o->zero_point)[(j + i) * o->zs]);
+                                const double zero = LOAD(((const T *)
+                                        o->zero_point)[b->batch * o->zero_batch + (j + i) * o->zs]);
                                 for (size_t k = 0; k < depth; k++)
                                         out[k * width + i] -= zero;
                         }

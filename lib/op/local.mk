@@ -32,5 +32,6 @@ libcore_la_SOURCES += \
 	lib/op/matmul.c lib/op/matmul.h lib/op/matmul.inc.h \
 	lib/op/norm.c lib/op/norm.inc.h \
 	lib/op/pool.c lib/op/pool.inc.h \
+	lib/op/quant_product.c \
 	lib/op/softmax.c lib/op/softmax.inc.h \
 	lib/op/window.c lib/op/window.h

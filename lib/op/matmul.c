@@ -243,7 +243,8 @@ const rs_op rs_op_gemm = {.name = "Gemm",
         .backward = gemm_backward};
 
 bool
-rs_matmul_infer(rs_infer *x, const rs_type *a, const rs_type *b, int32_t dtype, resect_error *err)
+rs_matmul_infer(rs_infer *x, const rs_type *a, const rs_type *b, int32_t dtype, bool stacked,
+        resect_error *err)
 {
         int64_t dims[RESECT_RANK_MAX], k;
         int rank;
@@ -282,7 +283,7 @@ rs_matmul_infer(rs_infer *x, const rs_type *a, const rs_type *b, int32_t dtype, 
         s->batch = s->m && s->n ? 1 : 0;
         for (int i = 0; i < outer_rank && s->batch; i++)
                 s->batch *= (size_t)dims[i]; /* at most the elements, which rs_op_out checked */
-        if (outer_b.rank == 0 && s->batch) { /* one B for all: one tall product */
+        if (outer_b.rank == 0 && s->batch && !stacked) { /* one B for all: one tall product */
                 s->m *= s->batch;
                 s->batch = 1;
         }
@@ -325,7 +326,7 @@ matmul_infer(rs_infer *x, resect_error *err)
 
         return rs_op_counts(x, 2, 2, 1, err) && rs_op_dtype(x, 0, types, err) &&
                rs_op_same_dtype(x, 0, 1, err) &&
-               rs_matmul_infer(x, x->in[0], x->in[1], x->in[0]->dtype, err);
+               rs_matmul_infer(x, x->in[0], x->in[1], x->in[0]->dtype, false, err);
 }
 
 static void

@@ -12,8 +12,9 @@ typedef struct rs_matmul {
         const size_t *at_a, *at_b, *at_y; /* [batch] where each product's operands begin */
 } rs_matmul;
 
-/* NumPy's matmul: shapes, output 0, and state, an rs_matmul, and scratch when concrete. */
-bool rs_matmul_infer(rs_infer *x, const rs_type *a, const rs_type *b, int32_t dtype,
+/* NumPy's matmul: shapes, output 0, and state, an rs_matmul, and scratch when concrete. A stack of
+   As against one B becomes one tall product, unless the caller's rows differ (stacked). */
+bool rs_matmul_infer(rs_infer *x, const rs_type *a, const rs_type *b, int32_t dtype, bool stacked,
         resect_error *err) RESECT_MUST;
 
 /* A double as an integer: 0 for NaN, saturated. */
