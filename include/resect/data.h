@@ -56,14 +56,20 @@ RESECT_API const char *resect_data_class(const resect_data *d, size_t i);
 RESECT_API size_t resect_data_count(const resect_data *d, resect_split split);
 RESECT_API bool resect_data_is_raw(const resect_data *d);      /* .npz: tensors that take no preprocessing */
 RESECT_API bool resect_data_raw_shape(const resect_data *d, int64_t chw[3]); /* C, H, W of raw or IDX data */
-/* Sample i of a split: its label and a name for people ("ants/0013035.jpg", "#17"). Order: byte order of the names. */
+/* Sample i of a split: its label and a name for people ("ants/0013035.jpg", "#17"). Order: byte order of the names for files, the
+   order in the file for IDX and .npz. RESECT_ALL is all splits together. */
 RESECT_API int resect_data_label(const resect_data *d, resect_split split, size_t i);
 RESECT_API const char *resect_data_name(const resect_data *d, resect_split split, size_t i);
 /* Files that were skipped, each with its reason. */
 RESECT_API size_t resect_data_skipped_count(const resect_data *d);
 RESECT_API bool resect_data_skipped(const resect_data *d, size_t i, const char **name, const char **why);
+/* What a person should know about the data, one line each: the same picture in two classes or on both sides of the split, pictures that
+   look alike across it, classes of very different sizes, files that are no pictures. NULL past the end. */
+RESECT_API const char *resect_data_note(const resect_data *d, size_t i);
+/* SHA-256 over classes, names, labels, splits and contents, in hexadecimal: the same data, or not? */
+RESECT_API bool resect_data_digest(const resect_data *d, char hex[65], resect_error *err) RESECT_MUST;
 
-/* Augmentation of training pictures. All zero is none. */
+/* Augmentation of training pictures. All zero is none. Of it raw tensors (.npz) know flip and pad. */
 typedef struct resect_augment {
         bool crop;              /* RandomResizedCrop: area 0.35..1, aspect 3/4..4/3 */
         double crop_min;        /* least area, 0: 0.35 */

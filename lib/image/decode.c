@@ -118,6 +118,26 @@ rs_file_load(rs_buf *out, const char *path, size_t max, resect_error *err)
         return ok;
 }
 
+ssize_t
+rs_file_head(const char *path, unsigned char *to, size_t n)
+{
+        int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+        if (fd < 0)
+                return -1;
+        struct stat st;
+        ssize_t got = fstat(fd, &st);
+        if (got == 0 && !S_ISREG(st.st_mode)) {
+                errno = EINVAL;
+                got = -1;
+        }
+        if (got == 0)
+                got = rs_hooks.read(fd, to, n);
+        int saved = errno;
+        close(fd);
+        errno = saved;
+        return got;
+}
+
 bool
 rs_picture_load(rs_picture *out, const char *path, int channels, resect_error *err)
 {

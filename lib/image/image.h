@@ -56,6 +56,9 @@ bool rs_picture_load(
 /* A whole regular file of at most max bytes; nothing that could block or be endless is opened. Free
  * data with rs_buf_free. */
 bool rs_file_load(rs_buf *out, const char *path, size_t max, resect_error *err) RESECT_MUST;
+/* The first n bytes of a regular file, or as many as it has; -1 (and errno) when it cannot be read
+ * or is none. */
+ssize_t rs_file_head(const char *path, unsigned char *to /* [n] */, size_t n);
 /* Whether the first bytes are those of a JPEG or PNG file. */
 bool rs_picture_is_known(rs_span bytes);
 
