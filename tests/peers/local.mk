@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: 0BSD
 # Against ONNX Runtime, PyTorch, NumPy and real files. Each test skips, and says so, where its peer is absent.
 dist_check_SCRIPTS += \
+	tests/peers/opsets.sh \
 	tests/peers/outputs.sh \
-	tests/peers/real.sh
+	tests/peers/real.sh \
+	tests/peers/vectors.sh
 EXTRA_DIST += \
 	tests/peers/close.py \
 	tests/peers/export.py \
+	tests/peers/npy.js \
+	tests/peers/opsets.py \
 	tests/peers/ort.js \
+	tests/peers/ort_folders.js \
 	tests/peers/peers.sh

@@ -1,37 +1,14 @@
 // SPDX-License-Identifier: 0BSD
-// Runs a model in ONNX Runtime: node ort.js MODEL IN.npy OUT.npy [OUTPUT]. float32 and int64 arrays in C order.
-const fs = require('fs');
+// Runs a model in ONNX Runtime: node ort.js MODEL IN.npy OUT.npy [OUTPUT]
 const path = require('path');
 const ort = require('onnxruntime-node');
-
-const types = {'<f4': ['float32', Float32Array], '<i8': ['int64', BigInt64Array], '<f8': ['float64', Float64Array]};
-
-function read(file) {
-  const b = fs.readFileSync(file);
-  const at = b[6] === 1 ? 10 : 12;
-  const n = b[6] === 1 ? b.readUInt16LE(8) : b.readUInt32LE(8);
-  const header = b.toString('latin1', at, at + n);
-  const [name, make] = types[/'descr': *'([^']*)'/.exec(header)[1]];
-  const dims = /'shape': *\(([^)]*)\)/.exec(header)[1].split(',').map(s => s.trim()).filter(s => s).map(Number);
-  const bytes = new Uint8Array(b.subarray(at + n));
-  return new ort.Tensor(name, new make(bytes.buffer, 0, dims.reduce((a, d) => a * d, 1)), dims);
-}
-
-function write(file, t) {
-  const descr = Object.keys(types).find(k => types[k][0] === t.type);
-  let header = `{'descr': '${descr}', 'fortran_order': False, 'shape': (${t.dims.join(', ')}${t.dims.length === 1 ? ',' : ''}), }`;
-  header = header.padEnd(Math.ceil((header.length + 11) / 64) * 64 - 11) + '\n';
-  const head = Buffer.alloc(10);
-  head.write('\x93NUMPY\x01\x00', 'latin1');
-  head.writeUInt16LE(header.length, 8);
-  fs.writeFileSync(file, Buffer.concat([head, Buffer.from(header), Buffer.from(t.data.buffer, t.data.byteOffset, t.data.byteLength)]));
-}
+const npy = require('./npy.js');
 
 (async () => {
   const [model, input, output, name] = process.argv.slice(2);
   const session = await ort.InferenceSession.create(path.resolve(model), {intraOpNumThreads: 2, logSeverityLevel: 3});
-  const result = await session.run({[session.inputNames[0]]: read(input)});
-  write(output, result[name || session.outputNames[0]]);
+  const result = await session.run({[session.inputNames[0]]: npy.read(input)});
+  npy.write(output, result[name || session.outputNames[0]]);
 })().catch(e => {
   console.error(`ort.js: ${e.message}`);
   process.exit(1);
