@@ -4,6 +4,7 @@
  * every option that changes a bit of the result. A state of another run is refused.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "base/sha256.h"
 #include "train/run.h"
@@ -73,45 +74,70 @@ data_digest(rs_run *r)
         finish(&h, r->data_digest);
 }
 
-/* Threads, kernels' threads, where the cache lies and how often is saved change nothing and are
- * left out. */
+/* The shortest decimal that reads back as x. */
+static void
+add_real(rs_buf *b, double x)
+{
+        char text[40];
+        for (int digits = 15; digits <= 17; digits++) {
+                snprintf(text, sizeof text, "%.*g", digits, x);
+                if (strtod(text, NULL) == x)
+                        break;
+        }
+        rs_buf_printf(b, " %s", text);
+}
+
+static void
+add_reals(rs_buf *b, const char *name, const double *x, size_t n)
+{
+        rs_buf_str(b, name);
+        for (size_t i = 0; i < n; i++)
+                add_real(b, x[i]);
+        rs_buf_str(b, "\n");
+}
+#define REALS(b, name, ...)                               \
+        add_reals(b, name, (const double[]){__VA_ARGS__}, \
+                sizeof((double[]){__VA_ARGS__}) / sizeof(double))
+
+/* Threads, where the cache lies and how often is saved change nothing and are left out. */
 static void
 options_text(rs_run *r)
 {
         const resect_train_options *o = &r->o;
+        const resect_augment *a = &o->augment;
         const resect_input *in = &r->p->net.in.input;
         rs_buf *b = &r->options;
         rs_buf_printf(b, "epochs %zu\nbatch %zu\nshuffle %d\nseed %llu\n", o->epochs, r->batch,
                 !o->no_shuffle, (unsigned long long)o->seed);
-        rs_buf_printf(b,
-                "input %dx%dx%d resize %d mean %.17g %.17g %.17g std %.17g %.17g %.17g bgr %d nhwc "
-                "%d\n",
-                in->channels, in->height, in->width, in->resize, in->mean[0], in->mean[1],
-                in->mean[2], in->std[0], in->std[1], in->std[2], in->bgr, in->nhwc);
-        rs_buf_printf(b, "augment crop %d %.17g flip %d jitter %.17g pad %d\nmixup %.17g\n",
-                o->augment.crop, o->augment.crop_min, o->augment.flip, o->augment.jitter,
-                o->augment.pad, o->mixup);
-        rs_buf_printf(b,
-                "label-smoothing %.17g\noptimizer %s\nlr %.17g\nmomentum %.17g\nnesterov %d\n",
-                o->label_smoothing, o->optimizer ? o->optimizer : "sgd", o->lr, o->momentum,
-                o->nesterov);
-        rs_buf_printf(b,
-                "betas %.17g %.17g\neps %.17g\nweight-decay %.17g\nno-bias-decay %d\nclip %.17g\n",
-                o->beta1, o->beta2, o->eps, o->weight_decay, o->no_bias_decay, o->clip);
-        rs_buf_printf(b,
-                "schedule %s\nwarmup %.17g\nlr-floor %.17g\nstep %.17g %.17g\nrestart %.17g "
-                "%.17g\n",
-                o->schedule ? o->schedule : "cosine", o->warmup, o->lr_floor, o->step_every,
-                o->step_gamma, o->restart_every, o->restart_stretch);
+        rs_buf_printf(b, "input %d channels, %d x %d, resize %d, bgr %d, nhwc %d\n", in->channels,
+                in->height, in->width, in->resize, in->bgr, in->nhwc);
+        add_reals(b, "mean", in->mean, 3);
+        add_reals(b, "std", in->std, 3);
+        rs_buf_printf(b, "augment crop %d, flip %d, pad %d\n", a->crop, a->flip, a->pad);
+        REALS(b, "crop-min, jitter", a->crop_min, a->jitter);
+        REALS(b, "mixup", o->mixup);
+        REALS(b, "label-smoothing", o->label_smoothing);
+        rs_buf_printf(b, "optimizer %s\nnesterov %d\nno-bias-decay %d\n",
+                o->optimizer ? o->optimizer : "sgd", o->nesterov, o->no_bias_decay);
+        REALS(b, "lr", o->lr);
+        REALS(b, "momentum", o->momentum);
+        REALS(b, "betas, eps", o->beta1, o->beta2, o->eps);
+        REALS(b, "weight-decay", o->weight_decay);
+        REALS(b, "clip", o->clip);
+        rs_buf_printf(b, "schedule %s\n", o->schedule ? o->schedule : "cosine");
+        REALS(b, "warmup, lr-floor", o->warmup, o->lr_floor);
+        REALS(b, "step", o->step_every, o->step_gamma);
+        REALS(b, "restart", o->restart_every, o->restart_stretch);
         rs_buf_printf(b,
                 "metric %s\npatience %zu\nthaw-every %zu\nbn-unbiased %d\ncache %d\nkernels %d\n",
                 o->metric ? o->metric : "top1", o->patience, o->thaw_every, o->unbiased,
                 (int)o->cache, (int)o->kernels);
-        for (size_t i = 0; i < o->n_part_rates; i++)
-                rs_buf_printf(
-                        b, "lr-stage %s %.17g\n", o->part_rates[i].part, o->part_rates[i].factor);
-        for (size_t i = 0; r->weights && i < r->classes; i++)
-                rs_buf_printf(b, "class-weight %.17g\n", r->weights[i]);
+        for (size_t i = 0; i < o->n_part_rates; i++) {
+                rs_buf_printf(b, "lr-stage %s", o->part_rates[i].part);
+                REALS(b, "", o->part_rates[i].factor);
+        }
+        if (r->weights)
+                add_reals(b, "class-weights", r->weights, r->classes);
 }
 
 bool

@@ -43,6 +43,7 @@ typedef struct rs_run {
         rs_phase *p;
 
         rs_progress at;
+        bool state_damaged; /* the file was, and an older one taken */
         char model_digest[65], data_digest[65];
         rs_buf options; /* as text */
 } rs_run;

@@ -170,14 +170,14 @@ move(const char *from, const char *to, resect_error *err)
 }
 
 bool
-rs_state_save(const rs_state *s, const char *path, resect_error *err)
+rs_state_save(const rs_state *s, const char *path, bool replace, resect_error *err)
 {
         rs_arena arena = {0};
         unsigned char digest[DIGEST];
         char *fresh = rs_arena_printf(&arena, err, "%s.new", path);
         char *older = fresh ? rs_arena_printf(&arena, err, "%s.1", path) : NULL;
         bool ok = older && write_file(s, fresh, digest, err) && read_back(fresh, digest, err) &&
-                  move(path, older, err) && move(fresh, path, err);
+                  (replace || move(path, older, err)) && move(fresh, path, err);
         rs_arena_free(&arena);
         return ok;
 }
@@ -300,6 +300,7 @@ rs_state_find(rs_saved *saved, const rs_state *run, const char *path, char *note
                                 rs_fail(&why, RESECT_FORMAT, "%s: damaged or no state of a run",
                                         name);
                         if (!why.code) {
+                                saved->damaged = first.code != RESECT_OK;
                                 if (i)
                                         snprintf(note, 256, "%.100s is %s: going on from %.100s",
                                                 path, first.code ? "damaged" : "missing", name);

@@ -35,11 +35,14 @@ typedef struct rs_state {
         float *best_parameters, *best_statistics; /* as large as the slabs */
 } rs_state;
 
-bool rs_state_save(const rs_state *s, const char *path, resect_error *err) RESECT_MUST;
+/* replace: the state that is there is damaged; it must not take the place of FILE.1. */
+bool rs_state_save(
+        const rs_state *s, const char *path, bool replace, resect_error *err) RESECT_MUST;
 
 /* A state file in memory, checked against its digest and against the run. */
 typedef struct rs_saved {
         struct rs_input *input;
+        bool damaged; /* FILE itself is */
         rs_progress progress;
         size_t parameters, statistics, slots, pieces; /* their sizes */
         const unsigned char *blobs;

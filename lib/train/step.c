@@ -33,6 +33,27 @@ bad_picture(const rs_run *r, size_t n)
         return NULL;
 }
 
+/* "layer2.0.conv1 ('137')": the part of the network that makes a value, as far as one can tell, and
+ * its name. */
+static const char *
+place_of(rs_run *r, const char *value)
+{
+        resect_error err;
+        rs_index ix = {0};
+        const char *part = NULL;
+        resect_anatomy *a = resect_anatomy_find(r->m, &err);
+        if (a && rs_index_make(&ix, &r->m->graph, &err)) {
+                const rs_link *l = rs_index_find(&ix, value);
+                for (size_t i = 0; l && l->maker && !part && i < l->maker->n_in; i++)
+                        part = resect_anatomy_tensor_part(a, l->maker->in[i]);
+                rs_index_free(&ix);
+        }
+        const char *text = rs_arena_printf(
+                &r->arena, &err, part ? "%s ('%s')" : "%s'%s'", part ? part : "", value);
+        resect_anatomy_free(a);
+        return text ? text : value;
+}
+
 static bool
 diverged(rs_run *r, size_t n, double loss, resect_error *err)
 {
@@ -49,13 +70,12 @@ diverged(rs_run *r, size_t n, double loss, resect_error *err)
         where = isfinite(loss) ? "" : rs_net_first_bad(&r->p->net, r->p->reads, n, r->o.seed, step);
         if (*where)
                 return rs_fail(err, RESECT_FORMAT,
-                        "step %zu: the loss is %g, from '%s' on: the learning rate may be too "
-                        "large",
-                        step, loss, where);
+                        "step %zu: the loss is not finite, from %s on: the learning rate may be "
+                        "too large",
+                        step, place_of(r, where));
         where = bad_piece(w, rs_exec_gradients(r->p->net.train.exec));
-        return rs_fail(err, RESECT_FORMAT,
-                "step %zu: the loss is %g, the gradient of %s is not finite", step, loss,
-                where ? where : "the loss");
+        return rs_fail(err, RESECT_FORMAT, "step %zu, loss %g: the gradient of %s is not finite",
+                step, loss, where ? where : "the loss");
 }
 
 bool

@@ -61,7 +61,9 @@ save(rs_run *r, resect_error *err)
                                         "after step %zu a weight is not finite: the state before "
                                         "it is kept",
                                         r->at.total);
-        return rs_state_save(&s, r->o.state, err);
+        bool replace = r->state_damaged;
+        r->state_damaged = false;
+        return rs_state_save(&s, r->o.state, replace, err);
 }
 
 /* Goes on from the state file, when there is one: into the phase that it was in. */
@@ -79,6 +81,7 @@ resume(rs_run *r, resect_error *err)
                 return true;
         if (*note)
                 rs_run_note(r, "%s", note);
+        r->state_damaged = saved.damaged;
         /* the weights of an epoch's end are still those of its phase */
         size_t epoch = saved.progress.epoch;
         size_t phase = rs_phase_of(r, epoch && !saved.progress.step ? epoch - 1 : epoch);
