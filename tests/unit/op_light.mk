@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: 0BSD
-check_PROGRAMS += tests/unit/test_op_vectors
+check_PROGRAMS += tests/unit/test_op_vectors tests/unit/test_gradients
 tests_unit_test_op_vectors_SOURCES = tests/unit/test_op_vectors.c tests/unit/op_graph.h tests/unit/unit.h
 tests_unit_test_op_vectors_LDADD = $(UNIT_LIBS)
+tests_unit_test_gradients_SOURCES = tests/unit/test_gradients.c tests/unit/op_case.h tests/unit/op_run.h tests/unit/unit.h
+tests_unit_test_gradients_LDADD = $(UNIT_LIBS)

@@ -28,17 +28,17 @@ typedef struct op_run {
 } op_run;
 
 static inline void
-op_start(op_run *r, const char *name, int opset)
+op_start_in(op_run *r, const char *domain, const char *name, int opset)
 {
         resect_error err = {0};
 
         memset(r, 0, sizeof *r);
-        r->op = rs_op_find("", name, opset);
+        r->op = rs_op_find(domain, name, opset);
         ck_assert_msg(r->op != NULL, "no operator %s at opset %d", name, opset);
         r->names[0] = "y";
         r->node = (rs_node){.name = "node",
                 .op = rs_arena_strdup(&r->arena, name, &err),
-                .domain = "",
+                .domain = domain,
                 .attrs = r->attrs,
                 .out = r->names,
                 .n_out = 1};
@@ -51,6 +51,12 @@ op_start(op_run *r, const char *name, int opset)
                 .n_out = 1,
                 .wanted = {true}};
         r->call.threads = 2;
+}
+
+static inline void
+op_start(op_run *r, const char *name, int opset)
+{
+        op_start_in(r, "", name, opset);
 }
 
 static inline rs_attr *
