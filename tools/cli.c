@@ -148,6 +148,12 @@ add_setting(const resect_option *o, const char *value)
         state.settings[state.n_settings++].value = value;
 }
 
+void
+cli_set(const char *option, const char *value)
+{
+        add_setting(option_find(option, strlen(option)), value);
+}
+
 /* Takes the option at argv[i]; returns the index of the last word it used up. */
 static int
 take_option(int argc, char **argv, int i)

@@ -38,13 +38,17 @@ cli_edit_main(int argc, char **argv, const char *name)
                 cli_die("internal error: the library has no edit '%s'", name);
         tool = (cli_tool){.name = edit->name,
                 .brief = edit->brief,
-                .usage = edit->creates ? "" : "[MODEL]",
+                .usage = edit->creates ? "[NAME]" : "[MODEL]",
                 .description = edit->description,
                 .examples = edit->example,
                 .options = edit->options,
-                .common = CLI_WRITE | CLI_VERIFY | (edit->creates ? 0 : CLI_READ),
-                .max_args = edit->creates ? 0 : 1};
+                .common = CLI_WRITE | (edit->creates ? 0 : CLI_READ | CLI_VERIFY),
+                .max_args = 1};
         cli_start(&tool, argc, argv);
+        path = cli_arg(0);
+        /* what is made may be named without --name */
+        if (edit->creates && path)
+                cli_set("name", path);
 
         settings = cli_alloc(cli_state()->n_settings + 1, sizeof *settings);
         for (size_t i = 0; i < cli_state()->n_settings; i++)
@@ -54,7 +58,6 @@ cli_edit_main(int argc, char **argv, const char *name)
         if (!reports)
                 cli_check_output(cli_output());
 
-        path = cli_arg(0);
         if (edit->creates) {
                 m = resect_edit_create(name, settings, n, cli_on_note, NULL, &err);
                 if (!m)

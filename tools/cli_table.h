@@ -19,6 +19,9 @@ struct cli_state {
 
 const struct cli_state *cli_state(void); /* tool is NULL before cli_start */
 
+/* As if the option, which the table must have, were given once more; one call a process. */
+void cli_set(const char *option, const char *value);
+
 const char *cli_program(void); /* "resect-strip" */
 void cli_print_help(void);
 void cli_print_man(void);

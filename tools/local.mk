@@ -14,8 +14,7 @@ RUN += tools/resect-run
 RUN += tools/resect-tune
 RUN += tools/resect-eval
 
-# bin_PROGRAMS as soon as every part that the library refers to has landed; until then: make tools/resect-NAME
-EXTRA_PROGRAMS = tools/resect $(LOOK) $(CUT) $(RUN)
+bin_PROGRAMS += tools/resect $(LOOK) $(CUT) $(RUN)
 
 tools_resect_eval_SOURCES = tools/eval.c
 tools_resect_fold_SOURCES = tools/fold.c
@@ -34,7 +33,7 @@ tools_libcli_a_SOURCES = tools/cli.h tools/cli_table.h \
 LDADD = tools/libcli.a libresect.la $(JANSSON_LIBS)
 
 PAGES = $(LOOK:=.1) $(CUT:=.1) $(RUN:=.1)
-man1_MANS +=
+man1_MANS += tools/resect.1 $(PAGES)
 CLEANFILES += tools/resect.1 $(PAGES) tools/list.h
 tools/%.1: tools/%$(EXEEXT)
 	$(AM_V_GEN)tools/$* --man > $@.new && mv $@.new $@
