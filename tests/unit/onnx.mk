@@ -1,1 +1,4 @@
 # SPDX-License-Identifier: 0BSD
+check_PROGRAMS += tests/unit/test_onnx_roundtrip
+tests_unit_test_onnx_roundtrip_SOURCES = tests/unit/test_onnx_roundtrip.c tests/unit/unit.h tests/unit/scratch.h tests/unit/onnx_make.h
+tests_unit_test_onnx_roundtrip_LDADD = $(UNIT_LIBS)
