@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * Models made by hand, byte by byte: the tests' own protobuf writer, which shares nothing with the library's, and three small
- * models that between them have everything the schema knows.
+ * Models made by hand, byte by byte: the tests' own protobuf writer, which shares nothing with the
+ * library's, and three small models that between them have everything the schema knows.
  */
 #ifndef ONNX_MAKE_H
 #define ONNX_MAKE_H
@@ -276,7 +276,8 @@ mk_rich(void)
 
 /* A TensorProto whose values are in a file. */
 static inline rs_buf
-mk_external(const char *name, int64_t count, const char *location, const char *offset, const char *length)
+mk_external(const char *name, int64_t count, const char *location, const char *offset,
+        const char *length)
 {
         rs_buf t = mk_tensor(name, 1, 1, &count);
         if (location)
@@ -297,7 +298,8 @@ mk_external_model(void)
         return mk_tensor_model(&t);
 }
 
-/* Functions, training information, sparse initializers, sequences, quantization annotations, device configurations. */
+/* Functions, training information, sparse initializers, sequences, quantization annotations, device
+ * configurations. */
 static inline rs_buf
 mk_strange(void)
 {

@@ -29,7 +29,8 @@ static inline void
 scratch_make(void)
 {
         const char *tmp = getenv("TMPDIR");
-        snprintf(scratch_dir, sizeof scratch_dir, "%s/resect-unit-XXXXXX", tmp && tmp[0] ? tmp : "/tmp");
+        snprintf(scratch_dir, sizeof scratch_dir, "%s/resect-unit-XXXXXX",
+                tmp && tmp[0] ? tmp : "/tmp");
         ck_assert_ptr_nonnull(mkdtemp(scratch_dir));
 }
 

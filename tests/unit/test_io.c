@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: 0BSD */
-/* Readers, writers and the path opener, against pipes that trickle, gzip that lies, links that lead away and disks that fail. */
+/* Readers, writers and the path opener, against pipes that trickle, gzip that lies, links that lead
+ * away and disks that fail. */
 #include "config.h"
 #include "unit.h"
 
@@ -39,7 +40,8 @@ check_input(rs_input *in, const void *bytes, size_t n, const resect_error *err)
 
 START_TEST(files_of_all_sizes)
 {
-        static const size_t sizes[] = {0, 1, 2, 4095, 4096, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 5000001};
+        static const size_t sizes[] = {
+                0, 1, 2, 4095, 4096, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 5000001};
         resect_error err;
         scratch_make();
         for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
@@ -88,7 +90,8 @@ feed_main(void *arg)
 }
 
 static rs_input *
-through_pipe(const unsigned char *p, size_t n, size_t step, unsigned pause, bool nonblocking, uint64_t max, resect_error *err)
+through_pipe(const unsigned char *p, size_t n, size_t step, unsigned pause, bool nonblocking,
+        uint64_t max, resect_error *err)
 {
         int fds[2];
         pthread_t thread;
@@ -186,14 +189,16 @@ gzip(unsigned char *out, size_t room, const unsigned char *p, size_t n)
 
 /* The same bytes as memory, file and pipe: all three are of one mind. */
 static void
-check_gzip(const unsigned char *z, size_t nz, const unsigned char *p, size_t n, uint64_t max, resect_code code)
+check_gzip(const unsigned char *z, size_t nz, const unsigned char *p, size_t n, uint64_t max,
+        resect_code code)
 {
         resect_error err;
         scratch_write("z", z, nz);
         for (int way = 0; way < 3; way++) {
-                rs_input *in = way == 0 ? rs_input_copy(z, nz, "memory", max, &err)
-                        : way == 1      ? rs_input_open(scratch("z"), max, &err)
-                                        : through_pipe(z, nz, nz > 5000 ? 4096 : 1, 0, false, max, &err);
+                rs_input *in =
+                        way == 0   ? rs_input_copy(z, nz, "memory", max, &err)
+                        : way == 1 ? rs_input_open(scratch("z"), max, &err)
+                                   : through_pipe(z, nz, nz > 5000 ? 4096 : 1, 0, false, max, &err);
                 if (code == RESECT_OK) {
                         check_input(in, p, n, &err);
                 } else {
@@ -212,8 +217,8 @@ START_TEST(gzipped)
         check_gzip(z, nz, p, N, 0, RESECT_OK);
         check_gzip(z, nz, p, N, N, RESECT_OK);
         check_gzip(z, nz, p, N, N - 1, RESECT_UNSUPPORTED);
-        /* a small one, at every length; then with each of its bytes changed in each bit: header flags aside, never accepted with
-           other contents */
+        /* a small one, at every length; then with each of its bytes changed in each bit: header
+           flags aside, never accepted with other contents */
         nz = gzip(z, 1000, p, 50);
         for (size_t cut = 2; cut < nz; cut++)
                 check_gzip(z, cut, NULL, 0, 0, RESECT_FORMAT);
@@ -477,9 +482,10 @@ END_TEST
 
 START_TEST(names_beneath)
 {
-        static const char *const good[] = {"a", "a/b", "./a", "a//b", "a/./b", "..a", "a..b/c", ".hidden"};
-        static const char *const bad[] = {"", "/", "/a", "..", ".", "./", "../a", "a/..", "a/../b", "./..", "a//../..", "a/", "a\\b",
-                "..\\a", "a/../../x", "./../x"};
+        static const char *const good[] = {
+                "a", "a/b", "./a", "a//b", "a/./b", "..a", "a..b/c", ".hidden"};
+        static const char *const bad[] = {"", "/", "/a", "..", ".", "./", "../a", "a/..", "a/../b",
+                "./..", "a//../..", "a/", "a\\b", "..\\a", "a/../../x", "./../x"};
         resect_error err;
         for (size_t i = 0; i < sizeof good / sizeof *good; i++)
                 CK_OK(rs_beneath_name(good[i], strlen(good[i]), &err), err);
@@ -513,7 +519,8 @@ opens(const char *name, bool allow, const char *want)
                 ck_assert_int_ge(walked, 0);
         if (walked >= 0) {
                 struct stat st;
-                ck_assert(fstat(walked, &st) == 0 && (ok || !S_ISREG(st.st_mode) || st.st_nlink > 1));
+                ck_assert(
+                        fstat(walked, &st) == 0 && (ok || !S_ISREG(st.st_mode) || st.st_nlink > 1));
                 close(walked);
         }
         close(folder);
@@ -552,7 +559,8 @@ START_TEST(links_beneath)
 }
 END_TEST
 
-/* M8: somebody swaps the file for a link to a secret, again and again. What opens is the file, always. */
+/* M8: somebody swaps the file for a link to a secret, again and again. What opens is the file,
+ * always. */
 static void *
 swap_main(void *arg)
 {
@@ -582,7 +590,8 @@ START_TEST(link_swapped)
         strcpy(dir, scratch_dir);
         for (int i = 0; i < 10000; i++) {
                 char text[16];
-                int fd = i % 2 ? rs_open_beneath(dir, "f", true, NULL) : rs_open_beneath_walk(folder, "f");
+                int fd = i % 2 ? rs_open_beneath(dir, "f", true, NULL)
+                               : rs_open_beneath_walk(folder, "f");
                 if (fd < 0)
                         continue;
                 opened++;
@@ -598,5 +607,6 @@ START_TEST(link_swapped)
 }
 END_TEST
 
-UNIT_MAIN("io", files_of_all_sizes, pipes, short_and_interrupted, gzipped, written_whole, refused_targets, gzip_by_name,
-        failures_leave_the_old_file, killed_while_writing, standard_descriptors_stay, names_beneath, links_beneath, link_swapped)
+UNIT_MAIN("io", files_of_all_sizes, pipes, short_and_interrupted, gzipped, written_whole,
+        refused_targets, gzip_by_name, failures_leave_the_old_file, killed_while_writing,
+        standard_descriptors_stay, names_beneath, links_beneath, link_swapped)

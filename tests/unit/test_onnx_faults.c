@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * Damage and scarcity: every prefix and thousands of flipped bytes of three models, the k-th allocation failing for every k, once
- * and for ever, and the k-th I/O call failing. The answer is a valid model or a clean error, never a leak or a half-written file.
+ * Damage and scarcity: every prefix and thousands of flipped bytes of three models, the k-th
+ * allocation failing for every k, once and for ever, and the k-th I/O call failing. The answer is a
+ * valid model or a clean error, never a leak or a half-written file.
  */
 #include "config.h"
 #include "unit.h"
@@ -24,7 +25,8 @@ read_bytes(const void *bytes, size_t n, resect_error *err)
         return resect_model_read_memory(bytes, n, NULL, err);
 }
 
-/* A model that was accepted must be usable: its values decode, it can be written, what is written is accepted and stable. */
+/* A model that was accepted must be usable: its values decode, it can be written, what is written
+ * is accepted and stable. */
 static void
 check_usable(resect_model *m)
 {
@@ -118,7 +120,9 @@ START_TEST(flipped_bytes)
                                 accepted++;
                                 check_usable(m);
                         } else {
-                                ck_assert_msg(err.code == RESECT_FORMAT || err.code == RESECT_UNSUPPORTED, "%s", err.msg);
+                                ck_assert_msg(
+                                        err.code == RESECT_FORMAT || err.code == RESECT_UNSUPPORTED,
+                                        "%s", err.msg);
                                 ck_assert(err.msg[0] && !strchr(err.msg, '\n'));
                         }
                         resect_model_free(m);
@@ -126,7 +130,8 @@ START_TEST(flipped_bytes)
                 }
                 rs_buf_free(&b);
         }
-        ck_assert_int_gt(accepted, N_FLIPS / 10); /* names and values may change, and then it is another model */
+        ck_assert_int_gt(accepted,
+                N_FLIPS / 10); /* names and values may change, and then it is another model */
 }
 END_TEST
 
@@ -170,12 +175,14 @@ counting_remap(void *old, size_t old_size, size_t size)
 {
         if (refused())
                 return NULL;
-        void *p = old ? mremap(old, old_size, size, MREMAP_MAYMOVE)
-                      : mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        void *p =
+                old ? mremap(old, old_size, size, MREMAP_MAYMOVE)
+                    : mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         return p == MAP_FAILED ? NULL : p;
 }
 
-/* The whole life of a model: read, sealed, values decoded, touched, written to a file and to memory. */
+/* The whole life of a model: read, sealed, values decoded, touched, written to a file and to
+ * memory. */
 static bool
 whole_life(const char *from, const char *to, resect_error *err)
 {
@@ -219,7 +226,8 @@ fail_each_allocation(const char *from, const char *to)
                         ck_assert_msg(untouched, "allocation %ld: its failure went unnoticed", k);
                         break;
                 }
-                ck_assert_msg(err.code == RESECT_NOMEM, "allocation %ld: %s: %s", k, resect_code_name(err.code), err.msg);
+                ck_assert_msg(err.code == RESECT_NOMEM, "allocation %ld: %s: %s", k,
+                        resect_code_name(err.code), err.msg);
                 /* either the old file or the whole new one */
                 if (!scratch_is(to, "old", 3)) {
                         resect_model *m = resect_model_read(scratch(to), NULL, &err);
@@ -306,4 +314,5 @@ START_TEST(every_read_and_write)
 }
 END_TEST
 
-UNIT_MAIN("onnx faults", every_prefix, every_prefix_of_our_own, flipped_bytes, every_allocation, every_read_and_write)
+UNIT_MAIN("onnx faults", every_prefix, every_prefix_of_our_own, flipped_bytes, every_allocation,
+        every_read_and_write)

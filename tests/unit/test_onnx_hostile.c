@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * The malicious files M1 to M26: each made here, read from a file and from memory, within a second and within 64 MiB and twice
- * the bytes that are there. What is refused is refused by the reader or, for what only using it can show, at its first use.
+ * The malicious files M1 to M26: each made here, read from a file and from memory, within a second
+ * and within 64 MiB and twice the bytes that are there. What is refused is refused by the reader
+ * or, for what only using it can show, at its first use.
  */
 #include "config.h"
 #include "unit.h"
@@ -45,7 +46,8 @@ read_one_way(const rs_buf *b, bool memory, resect_error *err)
 {
         err->code = RESECT_OK;
         if (memory)
-                return resect_model_read_memory(b->data, b->size, &(resect_read_options){.base = scratch_dir}, err);
+                return resect_model_read_memory(
+                        b->data, b->size, &(resect_read_options){.base = scratch_dir}, err);
         scratch_write("m.onnx", b->data, b->size);
         return resect_model_read(scratch("m.onnx"), NULL, err);
 }
@@ -64,8 +66,10 @@ read_both(const rs_buf *b, resect_error *err)
                 peak = in_use;
                 size_t before = in_use;
                 m[memory] = read_one_way(b, memory, &errs[memory]);
-                ck_assert_msg(rs_now() - start < 5, "%.3f s", rs_now() - start); /* 1 s where nothing else runs */
-                ck_assert_msg(peak - before <= ((size_t)64 << 20) + 2 * b->size, "%zu bytes of memory", peak - before);
+                ck_assert_msg(rs_now() - start < 5, "%.3f s",
+                        rs_now() - start); /* 1 s where nothing else runs */
+                ck_assert_msg(peak - before <= ((size_t)64 << 20) + 2 * b->size,
+                        "%zu bytes of memory", peak - before);
         }
         ck_assert_msg(!m[0] == !m[1], "a file and memory are read differently");
         if (!m[0])
@@ -83,7 +87,8 @@ refused(rs_buf b, resect_code code, const char *words)
         resect_error err;
         resect_model *m = read_both(&b, &err);
         ck_assert_msg(m == NULL, "accepted, not refused for: %s", words);
-        ck_assert_msg(err.code == code && strstr(err.msg, words), "%s: %s, expected: %s", resect_code_name(err.code), err.msg, words);
+        ck_assert_msg(err.code == code && strstr(err.msg, words), "%s: %s, expected: %s",
+                resect_code_name(err.code), err.msg, words);
         for (const char *p = err.msg; *p; p++)
                 ck_assert((unsigned char)*p >= 0x20 && *p != 0x7f);
         rs_buf_free(&b);
@@ -130,8 +135,8 @@ external_at(const char *location, const char *offset, const char *length)
 
 START_TEST(m01_m02_paths)
 {
-        static const char *const bad[] = {"../../etc/passwd", "/etc/passwd", "a/../../x", "./..", "..", "", "a//../..", "a\\b",
-                "..\\..\\x", ".", "a/", "a/.."};
+        static const char *const bad[] = {"../../etc/passwd", "/etc/passwd", "a/../../x", "./..",
+                "..", "", "a//../..", "a\\b", "..\\..\\x", ".", "a/", "a/.."};
         scratch_make();
         for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
                 refused(external_at(bad[i], NULL, NULL), RESECT_FORMAT, "external data");
@@ -177,7 +182,8 @@ START_TEST(m05_m07_links)
         /* M6 with a magic link: the folder is /proc/self, the way leads through root */
         rs_buf_free(&b);
         b = external_at("root/etc/passwd", NULL, NULL);
-        m = resect_model_read_memory(b.data, b.size, &(resect_read_options){.base = "/proc/self"}, &err);
+        m = resect_model_read_memory(
+                b.data, b.size, &(resect_read_options){.base = "/proc/self"}, &err);
         CK_OK(m != NULL, err);
         ck_assert(!rs_tensor_bytes(m, m->graph.tensors[0], &arena, &s, &err));
         resect_model_free(m);
@@ -189,9 +195,10 @@ END_TEST
 START_TEST(m09_m11_keys_and_numbers)
 {
         static const char *const keys[] = {"__class__", "Location", "length ", "", "offsets"};
-        static const char *const numbers[] = {"-1", " 1", "1 ", "0x10", "1e3", "", "+1", "01", "9223372036854775808",
-                "18446744073709551616", "18446744073709551615",
-                "999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999"};
+        static const char *const numbers[] = {"-1", " 1", "1 ", "0x10", "1e3", "", "+1", "01",
+                "9223372036854775808", "18446744073709551616", "18446744073709551615",
+                "9999999999999999999999999999999999999999999999999999999999999999999999999999999999"
+                "99999999999999999"};
         scratch_make();
         for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
                 rs_buf t = mk_external("w", 2, "w.bin", NULL, NULL);
@@ -239,7 +246,8 @@ START_TEST(m12_every_tensor)
         static const char evil[] = "../evil";
         scratch_make();
         for (int where = 0; where < 7; where++) {
-                rs_buf t = mk_external("w", 2, evil, NULL, NULL), g = mk_relu_graph(), part = {0}, a, n, m;
+                rs_buf t = mk_external("w", 2, evil, NULL, NULL), g = mk_relu_graph(), part = {0},
+                       a, n, m;
                 switch (where) {
                 case 0: /* sparse initializer, values and indices */
                 case 1:
@@ -379,13 +387,16 @@ START_TEST(m15_m17_sizes)
 {
         scratch_make();
         accepted(raw_tensor(1, 1, (const int64_t[]){2}, 8));
-        refused(raw_tensor(1, 1, (const int64_t[]){2}, 7), RESECT_FORMAT, "has 7 bytes of data, dtype and dims want 8");
+        refused(raw_tensor(1, 1, (const int64_t[]){2}, 7), RESECT_FORMAT,
+                "has 7 bytes of data, dtype and dims want 8");
         refused(raw_tensor(1, 1, (const int64_t[]){2}, 9), RESECT_FORMAT, "want 8");
         refused(raw_tensor(1, 1, (const int64_t[]){2}, 0), RESECT_FORMAT, "want 8");
         refused(raw_tensor(11, 0, NULL, 4), RESECT_FORMAT, "want 8");
         /* M16 */
-        refused(raw_tensor(1, 2, (const int64_t[]){INT64_C(1) << 62, 8}, 8), RESECT_FORMAT, "tensor w");
-        refused(raw_tensor(1, 2, (const int64_t[]){INT64_C(1) << 32, INT64_C(1) << 32}, 8), RESECT_FORMAT, "tensor w");
+        refused(raw_tensor(1, 2, (const int64_t[]){INT64_C(1) << 62, 8}, 8), RESECT_FORMAT,
+                "tensor w");
+        refused(raw_tensor(1, 2, (const int64_t[]){INT64_C(1) << 32, INT64_C(1) << 32}, 8),
+                RESECT_FORMAT, "tensor w");
         refused(raw_tensor(1, 1, (const int64_t[]){-1}, 8), RESECT_FORMAT, "tensor w");
         refused(raw_tensor(1, 2, (const int64_t[]){0, -1}, 0), RESECT_FORMAT, "tensor w");
         refused(raw_tensor(1, 1, (const int64_t[]){INT64_MIN}, 8), RESECT_FORMAT, "tensor w");
@@ -451,13 +462,15 @@ START_TEST(m18_contradictions)
 }
 END_TEST
 
-/* Operators that would make 2^60 elements, and shapes of 2^40 dimensions: a reader has no business to compute them. */
+/* Operators that would make 2^60 elements, and shapes of 2^40 dimensions: a reader has no business
+ * to compute them. */
 START_TEST(m19_m20_amplifiers)
 {
         static const char *const ops[] = {"Expand", "Tile", "ConstantOfShape", "Range", "Reshape"};
         scratch_make();
         for (size_t i = 0; i < 5; i++) {
-                rs_buf g = mk_relu_graph(), n = mk_node(ops[i], "n", "s", "z"), t = mk_tensor("s", 7, 1, (const int64_t[]){1});
+                rs_buf g = mk_relu_graph(), n = mk_node(ops[i], "n", "s", "z"),
+                       t = mk_tensor("s", 7, 1, (const int64_t[]){1});
                 mk_message(&g, 1, &n);
                 mk_bytes(&t, 9, &(int64_t){INT64_C(1) << 60}, 8);
                 mk_message(&g, 5, &t);
@@ -478,7 +491,8 @@ START_TEST(m19_m20_amplifiers)
 }
 END_TEST
 
-/* Names that collide and graphs that go round: read as they are (a checker must be able to), refused by whoever follows edges. */
+/* Names that collide and graphs that go round: read as they are (a checker must be able to),
+ * refused by whoever follows edges. */
 START_TEST(m21_names)
 {
         resect_error err;
@@ -534,8 +548,8 @@ START_TEST(m22_lengths)
         scratch_make();
         for (unsigned field = 1; field < 40; field++)
                 for (int k = 0; k < 6; k++) {
-                        static const uint64_t lengths[] = {INT32_MAX, UINT64_C(1) << 31, UINT32_MAX, UINT64_C(1) << 32,
-                                UINT64_C(1) << 63, UINT64_MAX};
+                        static const uint64_t lengths[] = {INT32_MAX, UINT64_C(1) << 31, UINT32_MAX,
+                                UINT64_C(1) << 32, UINT64_C(1) << 63, UINT64_MAX};
                         rs_buf b = with_tail("", 0);
                         mk_varint(&b, field << 3 | 2);
                         mk_varint(&b, lengths[k]);
@@ -569,15 +583,19 @@ END_TEST
 START_TEST(m24_varints)
 {
         scratch_make();
-        accepted(TAIL("\x28\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"));                                /* model_version = -1 */
-        accepted(TAIL("\x28\x81\x80\x80\x80\x80\x80\x80\x80\x80\x00"));                                /* padded to 10 bytes: still 1 */
-        refused(TAIL("\x28\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02"), RESECT_FORMAT, "64 bits");       /* 65 bits */
-        refused(TAIL("\x28\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x00"), RESECT_FORMAT, "64 bits");   /* 11 bytes */
+        accepted(TAIL("\x28\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01")); /* model_version = -1 */
+        accepted(TAIL(
+                "\x28\x81\x80\x80\x80\x80\x80\x80\x80\x80\x00")); /* padded to 10 bytes: still 1 */
+        refused(TAIL("\x28\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02"), RESECT_FORMAT,
+                "64 bits"); /* 65 bits */
+        refused(TAIL("\x28\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x00"), RESECT_FORMAT,
+                "64 bits"); /* 11 bytes */
         refused(TAIL("\x28\xff\xff\xff"), RESECT_FORMAT, "cut short");
-        refused(TAIL("\xa8\x80\x00\x01"), RESECT_FORMAT, "overlong");                                  /* a tag with a zero byte */
+        refused(TAIL("\xa8\x80\x00\x01"), RESECT_FORMAT, "overlong"); /* a tag with a zero byte */
         refused(TAIL("\xa8\x80\x80\x80\x80\x80\x01\x01"), RESECT_FORMAT, "overlong");
-        refused(TAIL("\x32\x81\x80\x80\x80\x80\x00x"), RESECT_FORMAT, "overlong");                     /* a length of six bytes */
-        accepted(TAIL("\x32\x81\x80\x80\x80\x00x"));                                                   /* of five */
+        refused(TAIL("\x32\x81\x80\x80\x80\x80\x00x"), RESECT_FORMAT,
+                "overlong");                         /* a length of six bytes */
+        accepted(TAIL("\x32\x81\x80\x80\x80\x00x")); /* of five */
         refused(TAIL("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"), RESECT_FORMAT, "tag");
         /* packed numbers within a tensor */
         rs_buf t = mk_tensor("w", 7, 1, (const int64_t[]){1});
@@ -601,12 +619,19 @@ START_TEST(m25_tags)
         refused(TAIL("\x02\x00"), RESECT_FORMAT, "number 0");
         for (unsigned char type = 3; type < 8; type++) {
                 unsigned char tail[] = {(unsigned char)(5 << 3 | type), 1, 0, 0, 0, 0, 0, 0, 0};
-                refused(with_tail(tail, sizeof tail), RESECT_FORMAT, type == 5 ? "wire type" : type < 5 ? "groups" : "exist");
+                refused(with_tail(tail, sizeof tail), RESECT_FORMAT,
+                        type == 5  ? "wire type"
+                        : type < 5 ? "groups"
+                                   : "exist");
         }
-        refused(TAIL("\x3d\x00\x00\x00\x00"), RESECT_FORMAT, "wire type"); /* graph as a 32-bit number */
-        refused(TAIL("\x0a\x01x"), RESECT_FORMAT, "wire type");            /* ir_version as bytes */
-        refused(TAIL("\x30\x01"), RESECT_FORMAT, "wire type");             /* doc_string as a number */
-        accepted(TAIL("\xa0\x06\x01\xa9\x06" "12345678" "\xad\x06" "1234")); /* unknown fields of all honest types */
+        refused(TAIL("\x3d\x00\x00\x00\x00"), RESECT_FORMAT,
+                "wire type");                                   /* graph as a 32-bit number */
+        refused(TAIL("\x0a\x01x"), RESECT_FORMAT, "wire type"); /* ir_version as bytes */
+        refused(TAIL("\x30\x01"), RESECT_FORMAT, "wire type");  /* doc_string as a number */
+        accepted(TAIL("\xa0\x06\x01\xa9\x06"
+                      "12345678"
+                      "\xad\x06"
+                      "1234")); /* unknown fields of all honest types */
         scratch_done();
 }
 END_TEST
@@ -644,7 +669,8 @@ START_TEST(m26_twice_and_strange)
         mk_bytes(&b, 999, big, BIG);
         free(big);
         accepted(b);
-        /* names that are no UTF-8, or speak to terminals: carried as they are, escaped when printed (see refused) */
+        /* names that are no UTF-8, or speak to terminals: carried as they are, escaped when printed
+         * (see refused) */
         rs_buf t = mk_tensor("\xff\xfe\x1b[2J\x1b]0;owned\x07", 1, 1, (const int64_t[]){1});
         mk_float(&t, 4, 1);
         accepted(mk_tensor_model(&t));
@@ -674,7 +700,8 @@ START_TEST(many_small_things)
                 rs_buf g = mk_relu_graph(), n = mk_node("Concat", "n", NULL, "z");
                 for (int i = 0; i < count; i++)
                         mk_bytes(&g, 1, "", 0);
-                refused(mk_model(&g), count > 1000000 ? RESECT_FORMAT : RESECT_UNSUPPORTED, count > 1000000 ? "more than" : "parts");
+                refused(mk_model(&g), count > 1000000 ? RESECT_FORMAT : RESECT_UNSUPPORTED,
+                        count > 1000000 ? "more than" : "parts");
                 g = mk_relu_graph();
                 for (int i = 0; i < count; i++)
                         mk_bytes(&n, 1, "", 0);
@@ -688,6 +715,7 @@ START_TEST(many_small_things)
 }
 END_TEST
 
-UNIT_MAIN("onnx hostile", m01_m02_paths, m05_m07_links, m09_m11_keys_and_numbers, m12_every_tensor, m13_function_cycles, m14_nesting,
-        m15_m17_sizes, m18_contradictions, m19_m20_amplifiers, m21_names, m22_lengths, m23_groups, m24_varints, m25_tags,
-        m26_twice_and_strange, many_small_things)
+UNIT_MAIN("onnx hostile", m01_m02_paths, m05_m07_links, m09_m11_keys_and_numbers, m12_every_tensor,
+        m13_function_cycles, m14_nesting, m15_m17_sizes, m18_contradictions, m19_m20_amplifiers,
+        m21_names, m22_lengths, m23_groups, m24_varints, m25_tags, m26_twice_and_strange,
+        many_small_things)

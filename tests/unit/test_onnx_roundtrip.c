@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * What is read comes back: as equal messages, judged by protobuf-c (both sides unpacked and packed again in its own order),
- * with doc strings and unknown fields, through every way in and out; and what is touched changes and nothing else.
+ * What is read comes back: as equal messages, judged by protobuf-c (both sides unpacked and packed
+ * again in its own order), with doc strings and unknown fields, through every way in and out; and
+ * what is touched changes and nothing else.
  */
 #include "config.h"
 #include "unit.h"
@@ -17,7 +18,8 @@ static rs_buf
 canonical(const void *bytes, size_t n)
 {
         rs_buf out = {0};
-        ProtobufCMessage *m = protobuf_c_message_unpack(&onnx__model_proto__descriptor, NULL, n, bytes);
+        ProtobufCMessage *m =
+                protobuf_c_message_unpack(&onnx__model_proto__descriptor, NULL, n, bytes);
         ck_assert_ptr_nonnull(m);
         out.size = protobuf_c_message_get_packed_size(m);
         out.data = malloc(out.size + 1);
@@ -30,7 +32,8 @@ static void
 check_equal(const void *a, size_t na, const void *b, size_t nb, const char *what)
 {
         rs_buf ca = canonical(a, na), cb = canonical(b, nb);
-        ck_assert_msg(ca.size == cb.size && memcmp(ca.data, cb.data, ca.size) == 0, "%s: the message changed", what);
+        ck_assert_msg(ca.size == cb.size && memcmp(ca.data, cb.data, ca.size) == 0,
+                "%s: the message changed", what);
         free(ca.data);
         free(cb.data);
 }
@@ -112,7 +115,8 @@ START_TEST(what_is_decoded)
         a = rs_node_attr(conv, "packed");
         ck_assert(a->type == RS_ATTR_FLOATS && a->n == 2 && a->floats[1] == -2.25f);
         a = rs_node_attr(conv, "words");
-        ck_assert(a->type == RS_ATTR_STRINGS && a->n == 2 && rs_span_is(a->strings[0], "one") && a->strings[1].size == 0);
+        ck_assert(a->type == RS_ATTR_STRINGS && a->n == 2 && rs_span_is(a->strings[0], "one") &&
+                  a->strings[1].size == 0);
         a = rs_node_attr(g->nodes[1], "value");
         ck_assert(a->t && a->t->bytes == 8 && a->t->where == RS_HERE);
         ck_assert_str_eq(g->nodes[2]->domain, ""); /* ai.onnx is ONNX's own */
@@ -178,9 +182,10 @@ has(const rs_buf *b, const char *text)
 }
 
 /* Names and values of everything that is carried over. */
-static const char *const carried[] = {"a node's doc", "nk", "nv", "an attribute's doc", "a tensor's doc", "tk", "tv",
-        "a value's doc", "vk", "vv", "IMAGE", "DATA_CHANNEL", "a graph's doc", "gk", "gv", "a model's doc",
-        "a field of the future", "NOTSET", "eins", "zwei"};
+static const char *const carried[] = {"a node's doc", "nk", "nv", "an attribute's doc",
+        "a tensor's doc", "tk", "tv", "a value's doc", "vk", "vv", "IMAGE", "DATA_CHANNEL",
+        "a graph's doc", "gk", "gv", "a model's doc", "a field of the future", "NOTSET", "eins",
+        "zwei"};
 
 /* Touching without changing: the same message. Touching and renaming: nothing else changes. */
 START_TEST(touched)
@@ -199,7 +204,8 @@ START_TEST(touched)
                 g->outputs[i]->touched = true;
         for (size_t i = 0; i < g->n_values; i++)
                 g->values[i]->touched = true;
-        /* a tensor without payload gets an empty raw_data when it is written anew; take that one out of the comparison */
+        /* a tensor without payload gets an empty raw_data when it is written anew; take that one
+         * out of the comparison */
         g->tensors[7]->touched = false;
         rs_buf out = must_write(m);
         check_equal(b.data, b.size, out.data, out.size, "touched");
@@ -233,17 +239,22 @@ START_TEST(made_anew)
         m->opsets = RS_NEW(&m->arena, 1, rs_opset, &err);
         m->opsets[m->n_opsets++] = (rs_opset){"", 18};
         m->graph.name = "fresh";
-        rs_node *n = rs_model_add_node(m, "Conv", "c", (const char *[]){"x", "w", ""}, 3, (const char *[]){"y"}, 1, &err);
+        rs_node *n = rs_model_add_node(
+                m, "Conv", "c", (const char *[]){"x", "w", ""}, 3, (const char *[]){"y"}, 1, &err);
         CK_OK(n != NULL, err);
         CK_OK(rs_node_set_int(m, n, "group", -5, &err), err);
         CK_OK(rs_node_set_float(m, n, "alpha", 0.1f, &err), err);
-        CK_OK(rs_node_set_ints(m, n, "pads", (const int64_t[]){0, 1, INT64_MAX, INT64_MIN}, 4, &err), err);
-        rs_tensor *t = rs_model_add_tensor(m, "w", RESECT_FLOAT, 2, (const int64_t[]){300, 200}, &err);
+        CK_OK(rs_node_set_ints(
+                      m, n, "pads", (const int64_t[]){0, 1, INT64_MAX, INT64_MIN}, 4, &err),
+                err);
+        rs_tensor *t =
+                rs_model_add_tensor(m, "w", RESECT_FLOAT, 2, (const int64_t[]){300, 200}, &err);
         CK_OK(t != NULL, err);
         float *w = (float *)t->data.data;
         for (int i = 0; i < 60000; i++)
                 w[i] = (float)i;
-        rs_value *v = rs_model_make_value(m, "x", RESECT_FLOAT, 2, (const int64_t[]){-1, 7}, (const char *[]){"batch", NULL}, &err);
+        rs_value *v = rs_model_make_value(m, "x", RESECT_FLOAT, 2, (const int64_t[]){-1, 7},
+                (const char *[]){"batch", NULL}, &err);
         CK_OK(v != NULL, err);
         CK_OK(rs_array_push(m, (void ***)&m->graph.inputs, &m->graph.n_inputs, v, &err), err);
         CK_OK(resect_model_set_meta(m, "k", "v", &err), err);
@@ -332,7 +343,8 @@ START_TEST(external_values)
         ck_assert(strstr(err.msg, "--base"));
         resect_model_free(m);
         /* memory with a base */
-        m = resect_model_read_memory(b.data, b.size, &(resect_read_options){.base = scratch_dir}, &err);
+        m = resect_model_read_memory(
+                b.data, b.size, &(resect_read_options){.base = scratch_dir}, &err);
         CK_OK(m != NULL, err);
         check_values(m, "outside", weights + 1, 8);
         resect_model_free(m);
@@ -342,7 +354,8 @@ START_TEST(external_values)
 }
 END_TEST
 
-/* The digest: made, verified, independent of where values are kept, renewed by the writer, dropped when it cannot be. */
+/* The digest: made, verified, independent of where values are kept, renewed by the writer, dropped
+ * when it cannot be. */
 START_TEST(digest)
 {
         resect_error err;
@@ -392,7 +405,8 @@ START_TEST(digest)
                 ck_assert_ptr_null(m);
                 ck_assert_int_eq(err.code, RESECT_FORMAT);
                 ck_assert(strstr(err.msg, "sealed"));
-                m = resect_model_read_memory(sealed.data, sealed.size, &(resect_read_options){.skip_digest = true}, &err);
+                m = resect_model_read_memory(sealed.data, sealed.size,
+                        &(resect_read_options){.skip_digest = true}, &err);
                 ck_assert_ptr_nonnull(m);
                 resect_model_free(m);
                 payload[bit / 8] ^= (unsigned char)(1 << bit % 8);
@@ -459,5 +473,5 @@ START_TEST(too_large_to_write)
 }
 END_TEST
 
-UNIT_MAIN("onnx round trip", made_models, what_is_decoded, values, touched, made_anew, metadata_changes, external_values, digest,
-        digest_of_external, too_large_to_write)
+UNIT_MAIN("onnx round trip", made_models, what_is_decoded, values, touched, made_anew,
+        metadata_changes, external_values, digest, digest_of_external, too_large_to_write)
