@@ -9,7 +9,11 @@
 #include <string.h>
 #include "op/window.h"
 
-enum { AXES_MAX = RS_WINDOW_AXES < 2 ? 2 : RS_WINDOW_AXES };
+enum {
+        AXES_MAX = RS_WINDOW_AXES < 2 ? 2 : RS_WINDOW_AXES,
+        PADDING_MAX =
+                1 << 20 /* positions beyond the input's own, each of which takes a table's row */
+};
 
 /* An output position along an axis: taps first .. end of the kernel are inside, at start + tap *
    dilation; counted of them, padding included, are what AveragePool may divide by. */
@@ -188,6 +192,13 @@ pool_make(rs_infer *x, const rs_window *w, const int64_t *in, const int64_t *out
 
         if (!s)
                 return NULL;
+        for (int i = 0; i < w->axes; i++)
+                if (out[i] - in[i] > PADDING_MAX) {
+                        rs_op_fail(x, err, RESECT_UNSUPPORTED,
+                                "padding makes %lld of %lld positions", (long long)out[i],
+                                (long long)in[i]);
+                        return NULL;
+                }
         s->dtype = x->in[0]->dtype;
         s->axes = w->axes + lead;
         s->in_plane = s->out_plane = s->outer = 1;

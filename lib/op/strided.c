@@ -63,13 +63,13 @@ backward(const rs_call *c)
         }
 }
 
-/* Row-major strides. */
+/* Row-major strides; of no use, but no harm, where a size is a symbol. */
 static void
 dense(int rank, const int64_t *dims, int64_t *stride)
 {
-        int64_t s = 1;
-        for (int d = rank - 1; d >= 0; s *= dims[d--])
-                stride[d] = s;
+        uint64_t s = 1;
+        for (int d = rank - 1; d >= 0; s *= (uint64_t)dims[d--])
+                stride[d] = (int64_t)s;
 }
 
 /* A state whose walk has those dims and those strides into the input. */
