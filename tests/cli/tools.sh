@@ -5,15 +5,16 @@
 . "$RESECT_SRC/tests/cli/check.sh"
 
 tools=$(cd "$RESECT_BUILD/tools" && for page in resect-*.1; do basename "$page" .1; done)
-check 'the build made man pages' test "$(echo "$tools" | wc -l)" -ge 10
+check 'the build made man pages' test "$(echo "$tools" | wc -l)" -ge 9
 
 # Options and operands that tool $1 needs beside model $2.
 words() {
         case $1 in
-        resect-info | resect-check | resect-fold | resect-strip | resect-pack) echo "$2" ;;
+        resect-info | resect-check | resect-strip | resect-pack) echo "$2" ;;
         resect-diff) echo "$2 $2" ;;
         resect-edit) echo "--canon $2" ;;
         resect-eval) echo "$2 $T/pictures" ;;
+        resect-fold) echo "--bn $2" ;;
         resect-freeze) echo "--all-but-head $2" ;;
         resect-head) echo "--classes 3 --replace $2" ;;
         resect-new) echo 'resnet18 --size 32' ;;
@@ -33,7 +34,7 @@ nothing_left() {
 # The smallest real model at hand, and things that are none.
 mkdir "$T/folder"
 : >"$T/empty"
-resect-new resnet18 --classes 3 --size 32 --quiet | resect-truncate --after layer1 --quiet -o "$T/good.onnx"
+resect-new resnet18 --classes 3 --size 32 --quiet | resect-truncate --after layer2 --quiet -o "$T/good.onnx"
 check 'a model to work on' test -s "$T/good.onnx"
 head -c 20000 "$T/good.onnx" >"$T/cut.onnx"
 { printf '\377\330\377\340\000\020JFIF\000\001\001\000\000\001\000\001\000\000'; head -c 2000 "$T/good.onnx"; } >"$T/a.jpg"
@@ -104,7 +105,7 @@ for tool in $tools; do
                 refuses "$tool" "$@" -o "$T/missing/out.onnx"
                 refuses "$tool" "$@" -o "$T/folder"
                 refuses "$tool" "$@" -o ''
-                refuses "$tool" "$@" -o /dev/full
+                refuses "$tool" "$@" --quiet -o /dev/full
                 check "$tool writes no model to a terminal" \
                         sh -c "! timeout 30 script -qec '$tool $*' /dev/null </dev/null >'$T/tty'"
                 check "$tool says so" grep -q 'standard output is a terminal' "$T/tty"
