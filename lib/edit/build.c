@@ -79,15 +79,19 @@ rs_tensor_doubles(
 }
 
 void
+rs_tensor_put_at(rs_tensor *t, size_t i, double v)
+{
+        const size_t width = t->bytes / t->count;
+        double one[2];
+        rs_store(one, t->dtype, 0, v);
+        rs_from_little((unsigned char *)(uintptr_t)t->data.data + i * width, one, t->dtype, 1);
+}
+
+void
 rs_tensor_put(rs_tensor *t, const double *v, size_t n)
 {
-        const size_t width = n != 0 ? t->bytes / t->count : 0;
-        for (size_t i = 0; i < n; i++) {
-                double one[2];
-                rs_store(one, t->dtype, 0, v[i]);
-                rs_from_little(
-                        (unsigned char *)(uintptr_t)t->data.data + i * width, one, t->dtype, 1);
-        }
+        for (size_t i = 0; i < n; i++)
+                rs_tensor_put_at(t, i, v[i]);
 }
 
 void
@@ -188,28 +192,35 @@ output_entry(const rs_graph *g, const char *name)
 }
 
 bool
-rs_set_outputs(rs_surgery *s, const char *const *names, size_t n, resect_error *err)
+rs_set_outputs_typed(rs_surgery *s, const char *const *names, size_t n, const rs_types *types, resect_error *err)
 {
         rs_graph *g = &s->m->graph;
         rs_value **list = RS_NEW(&s->m->arena, n, rs_value *, err);
-        rs_types types = {0};
-        bool ok = list != NULL && rs_infer_all(s->m, &types, err);
+        bool ok = list != NULL;
         for (size_t i = 0; ok && i < n; i++) {
-                const rs_type *t = rs_types_find(&types, names[i]);
                 list[i] = output_entry(g, names[i]);
                 if (list[i] == NULL)
-                        list[i] = rs_value_of_type(s, names[i], t, &types.symbols, err);
+                        list[i] = rs_value_of_type(s, names[i], rs_types_find(types, names[i]), &types->symbols, err);
                 ok = list[i] != NULL;
-                if (ok && list[i]->dtype == 0) /* ONNX wants an element type; what cannot be
-                                                  inferred is float, as the rest */
-                        list[i]->dtype = RESECT_FLOAT, list[i]->touched = true;
+                if (ok && list[i]->is_tensor && list[i]->dtype == 0) { /* ONNX wants one; what cannot be inferred is as the rest */
+                        list[i]->dtype = RESECT_FLOAT;
+                        list[i]->touched = true;
+                }
         }
-        rs_types_free(&types);
         if (!ok)
                 return false;
         g->outputs = list;
         g->n_outputs = n;
         return rs_graph_prune(s->m, err);
+}
+
+bool
+rs_set_outputs(rs_surgery *s, const char *const *names, size_t n, resect_error *err)
+{
+        rs_types types = {0};
+        bool ok = rs_infer_all(s->m, &types, err) && rs_set_outputs_typed(s, names, n, &types, err);
+        rs_types_free(&types);
+        return ok;
 }
 
 const char *

@@ -33,8 +33,10 @@ struct rs_surgery {
         void *ctx;
         rs_arena arena;         /* scratch: gone when the edit is done */
         rs_proof *proof;        /* NULL unless --verify */
-        rs_reinput *reinput;    /* NULL: the same input */
+        rs_reinput *reinput;    /* what the edited model is given for a proof; NULL: the same input */
         void *reinput_ctx;
+        void (*prepare)(resect_tensor *x); /* makes random input fit for a proof (a grey picture); may be NULL */
+        bool proved;            /* something was compared */
         double tolerance;       /* of the proof, against the value's own scale */
 };
 
@@ -67,6 +69,7 @@ rs_tensor *rs_constant(const rs_index *ix, const char *value);
 bool rs_tensor_doubles(const resect_model *m, rs_arena *a, const rs_tensor *t, double **out, resect_error *err) RESECT_MUST;
 /* Writes doubles into a tensor that rs_model_add_tensor or rs_tensor_renew made. */
 void rs_tensor_put(rs_tensor *t, const double *v, size_t n);
+void rs_tensor_put_at(rs_tensor *t, size_t i, double v);
 /* Removes a node from the graph's list (its values stay as they are named elsewhere). */
 void rs_graph_remove(rs_graph *g, const rs_node *n);
 /* Moves a node to stand right behind (rs_graph_place) or before another one. */
@@ -79,6 +82,8 @@ const char *rs_node_title(const rs_node *n);
 /* Makes the graph's outputs these values, with the types that inference finds; then drops what nobody needs any more. A value
    that was an output before keeps its entry. */
 bool rs_set_outputs(rs_surgery *s, const char *const *names, size_t n, resect_error *err) RESECT_MUST;
+bool rs_set_outputs_typed(rs_surgery *s, const char *const *names, size_t n, const rs_types *types, resect_error *err)
+        RESECT_MUST;
 /* Types of all values, as far as they can be told: nodes that contradict themselves are for resect-check to report. */
 bool rs_infer_all(const resect_model *m, rs_types *types, resect_error *err) RESECT_MUST;
 /* A rs_type as a graph value of the model. */

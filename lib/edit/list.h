@@ -3,6 +3,7 @@
 EDIT(strip)
 EDIT(head)
 EDIT(truncate)
+EDIT(reset)
 EDIT(freeze)
 EDIT(fold)
 EDIT(new)

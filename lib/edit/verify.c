@@ -185,6 +185,8 @@ rs_prove(rs_surgery *s, const char *const *before, const char *const *after, siz
         for (int64_t side = SMALL;; side = USUAL) {
                 if (!rs_random_inputs(s, BATCH, side, &p->inputs, &p->n_inputs, err))
                         return false;
+                for (size_t i = 0; s->prepare != NULL && i < p->n_inputs; i++)
+                        s->prepare(&p->inputs[i].tensor);
                 if (capture(s, p, err))
                         return true;
                 /* A head that pools over a fixed window wants the usual size. */
@@ -264,7 +266,7 @@ rs_proof_check(rs_surgery *s, resect_error *err)
 {
         rs_proof *p = s->proof;
         if (p == NULL) {
-                if (rs_given(s, "verify"))
+                if (rs_given(s, "verify") && !s->proved)
                         rs_note(s, "verified: nothing to compare");
                 return true;
         }
@@ -274,6 +276,7 @@ rs_proof_check(rs_surgery *s, resect_error *err)
         const char **names = RS_NEW(&s->arena, p->n, const char *, err);
         if (in == NULL || now == NULL || names == NULL)
                 return false;
+        s->proof = NULL; /* checked once */
         bool ok = new_inputs(s, p, in, n_in, err);
         size_t k = 0;
         for (size_t i = 0; ok && i < p->n; i++)
@@ -288,6 +291,8 @@ rs_proof_check(rs_surgery *s, resect_error *err)
         rs_bindings_free(in, n_in);
         for (size_t i = 0; i < p->n; i++)
                 resect_tensor_free(&now[i]);
+        rs_proof_free(p);
+        s->proved = true;
         return ok;
 }
 
