@@ -1,15 +1,25 @@
 # SPDX-License-Identifier: 0BSD
 libcore_la_SOURCES += \
+	lib/edit/batch.c \
 	lib/edit/build.c \
+	lib/edit/canon.c \
+	lib/edit/docs.c \
+	lib/edit/edit.c \
 	lib/edit/edit.h lib/edit/list.h \
 	lib/edit/ends.c lib/edit/ends.h \
+	lib/edit/extract.c \
 	lib/edit/fold.c lib/edit/fold.h \
 	lib/edit/freeze.c \
 	lib/edit/head.c \
 	lib/edit/init.c \
+	lib/edit/input.c \
 	lib/edit/keep.c \
+	lib/edit/names.c \
 	lib/edit/new.c \
+	lib/edit/opset.c \
 	lib/edit/parts.c lib/edit/parts.h \
+	lib/edit/reset.c \
+	lib/edit/rewrite.h \
 	lib/edit/run.h \
 	lib/edit/settings.c \
 	lib/edit/strip.c \
