@@ -58,6 +58,15 @@ can_drop(const resect_anatomy *a, const rs_ablock *b, resect_error *err)
                 b->pub.stride, list[0] ? "these can go: " : "no block can go", list);
 }
 
+static bool
+is_output(const rs_graph *g, const char *value)
+{
+        for (size_t i = 0; i < g->n_outputs; i++)
+                if (strcmp(g->outputs[i]->name, value) == 0)
+                        return true;
+        return false;
+}
+
 /* From the last to the first, so that a block's input is still called what the anatomy says. */
 static bool
 drop(rs_surgery *s, resect_anatomy *a, const char *text, resect_error *err)
@@ -80,12 +89,23 @@ drop(rs_surgery *s, resect_anatomy *a, const char *text, resect_error *err)
         size_t first = 0;
         while (!gone[first])
                 first++;
-        if (!rs_prove(s, &a->blocks[first].input, &a->blocks[first].input, 1, err))
+        const char *kept = a->blocks[first].input, *after = kept, *was = NULL, *is = NULL;
+        for (size_t i = first; i < a->n_blocks && gone[i]; i++)
+                if (is_output(&s->m->graph, a->blocks[i].output)) /* its input takes the output's name over */
+                        after = a->blocks[i].output;
+        if (!rs_prove(s, &kept, &after, 1, err))
                 return false;
         for (size_t i = a->n_blocks; i-- > 0;) {
                 if (!gone[i])
                         continue;
-                if (!rs_graph_redirect(s->m, a->blocks[i].output, a->blocks[i].input, err))
+                const char *out = a->blocks[i].output;
+                if (was != NULL && strcmp(out, was) == 0)
+                        out = is;
+                if (is_output(&s->m->graph, out)) {
+                        was = a->blocks[i].input;
+                        is = out;
+                }
+                if (!rs_graph_redirect(s->m, out, a->blocks[i].input, err))
                         return false;
                 dropped++;
         }
@@ -123,13 +143,13 @@ remember(rs_surgery *s, const resect_anatomy *a, ending *e, resect_error *err)
         return e->labels != NULL;
 }
 
-/* A head like the one before behind the features: as many classes, the same labels, the same output
+/* A head like the one before, in the place of the output cut: as many classes, the same labels, the same output
  * name, fresh weights. */
 static bool
 regrow(rs_surgery *s, const char *features, int64_t channels, const ending *e, uint64_t seed,
         resect_error *err)
 {
-        const char *old = features, *softmax = NULL;
+        const char *softmax = NULL;
         rs_head_spec spec = {.classes = e->classes, .seed = seed, .output = e->output};
         if (e->softmax && (spec.output = rs_model_fresh_name(s->m, "logits", err)) == NULL)
                 return false;
@@ -145,7 +165,7 @@ regrow(rs_surgery *s, const char *features, int64_t channels, const ending *e, u
         }
         rs_note(s, "the classifier is fresh: %lld features, %lld classes", (long long)channels,
                 (long long)e->classes);
-        return rs_end_at(s, old, e->output, err);
+        return rs_end_at(s, cut, e->output, err);
 }
 
 static bool
@@ -172,7 +192,7 @@ after(rs_surgery *s, resect_anatomy *a, const char *part, uint64_t seed, resect_
         const size_t left = s->m->graph.n_nodes;
         int64_t channels = 0;
         const char *features = pool ? rs_pool_and_squeeze(s, name, &channels, err) : name;
-        if (features == NULL || !(end.classes != 0 ? regrow(s, features, channels, &end, seed, err)
+        if (features == NULL || !(end.classes != 0 ? regrow(s, name, features, channels, &end, seed, err)
                                                    : rs_end_at(s, name, features, err)))
                 return false;
         rs_note(s, "cut behind %s (%s); %zu nodes of the trunk left", part, name, left);

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: 0BSD */
+/*
+ * Every edit on every form that exporters write. Each run has --verify, so that the executor compares what must not change; then
+ * the checker looks at the result, the model is written and read again, and what the edit had no business with must have
+ * kept its bytes.
+ */
+#include "unit.h"
+
+#include <string.h>
+#include <unistd.h>
+#include "forms.h"
+#include "look/anatomy.h"
+#include "resect/edit.h"
+#include "resect/look.h"
+
+static resect_error err;
+
+static const form forms[] = {
+        {.blocks = {1, 2}},
+        {.blocks = {1, 2}, .bottleneck = true},
+        {.blocks = {2, 1}, .bottleneck = true, .stride = STRIDE_V1, .affine = AFFINE_GEMM_PLAIN},
+        {.blocks = {1, 2}, .bottleneck = true, .v2 = true, .squeeze = SQUEEZE_RESHAPE},
+        {.blocks = {2, 2}, .bottleneck = true, .v2 = true, .stride = STRIDE_SLIM, .bn = BN_FOLDED},
+        {.blocks = {1, 2}, .bn = BN_FOLDED, .fixed_batch = true},
+        {.blocks = {1, 2}, .bn = BN_KEPT_ZERO_BIAS, .pool = POOL_MEAN_INPUT, .squeeze = SQUEEZE_NONE, .opset = 18},
+        {.blocks = {1, 2}, .stem = STEM_CIFAR, .shortcut = SHORTCUT_A, .squeeze = SQUEEZE_RESHAPE_ZERO},
+        {.blocks = {1, 2}, .stem = STEM_CIFAR, .squeeze = SQUEEZE_DYNAMIC, .opset = 9},
+        {.blocks = {1, 2}, .stem = STEM_DEEP, .shortcut = SHORTCUT_AVGPOOL, .affine = AFFINE_MATMUL, .end = END_SOFTMAX},
+        {.blocks = {1, 2}, .affine = AFFINE_CONV, .squeeze = SQUEEZE_NONE},
+        {.blocks = {1, 2}, .sum = true, .listed = true, .pool = POOL_AVERAGE, .squeeze = SQUEEZE_RESHAPE, .opset = 8},
+        {.blocks = {1, 2}, .nhwc = true, .pads = true, .squeeze = SQUEEZE_SQUEEZE, .affine = AFFINE_MATMUL, .end = END_SOFTMAX,
+                .opset = 13},
+        {.blocks = {1, 2}, .identity = true, .dropout = true},
+        {.blocks = {1, 2}, .se = true, .bottleneck = true, .groups = 2},
+        {.blocks = {1, 2}, .data_bn = true, .v2 = true},
+        {.blocks = {1, 2}, .unsorted = true},
+        {.blocks = {1, 2}, .affine = AFFINE_NONE},
+        {.blocks = {1, 2}, .pool = POOL_NONE, .squeeze = SQUEEZE_NONE, .affine = AFFINE_NONE},
+        {.blocks = {1, 2}, .fixed_batch = true, .squeeze = SQUEEZE_RESHAPE, .opset = 11},
+};
+enum { N_FORMS = sizeof forms / sizeof *forms };
+
+static int verified;
+
+static void
+on_note(void *ctx, const char *line)
+{
+        if (getenv("TEST_EDIT_TALK") != NULL)
+                printf("  [%s] %s\n", (const char *)ctx, line);
+        verified += strncmp(line, "verified: ", 10) == 0 && strcmp(line, "verified: nothing to compare") != 0;
+}
+
+static void
+on_finding(void *ctx, const resect_finding *f)
+{
+        if (f->fatal)
+                printf("  [%s] %s: %s\n", (const char *)ctx, f->where, f->what);
+}
+
+/* "strip --to maps": a line as a person would type it, into settings. */
+typedef struct line {
+        char text[256];
+        const char *name;
+        resect_setting settings[16];
+        size_t n;
+} line;
+
+static void
+parse(line *l, const char *text)
+{
+        snprintf(l->text, sizeof l->text, "%s", text);
+        l->n = 0;
+        l->name = strtok(l->text, " ");
+        for (char *word; (word = strtok(NULL, " ")) != NULL;) {
+                if (strncmp(word, "--", 2) == 0)
+                        l->settings[l->n++] = (resect_setting){word + 2, NULL};
+                else
+                        l->settings[l->n - 1].value = word;
+        }
+}
+
+static bool
+run(resect_model *m, const char *text)
+{
+        line l;
+        parse(&l, text);
+        l.settings[l.n++] = (resect_setting){"verify", NULL};
+        verified = 0;
+        return resect_edit_run(m, l.name, l.settings, l.n, on_note, (void *)text, &err);
+}
+
+static void
+sound(resect_model *m, const char *what)
+{
+        size_t errors;
+        CK_OK(resect_model_check(m, on_finding, (void *)what, &errors, &err), err);
+        ck_assert_msg(errors == 0, "%s leaves %zu errors", what, errors);
+}
+
+/* What stands in a file is what stands in memory: written, read, the same outputs as far as the proof looked. */
+static resect_model *
+again(resect_model *m, const char *what)
+{
+        char path[64];
+        snprintf(path, sizeof path, "test_edit_%d.onnx", (int)getpid());
+        ck_assert_msg(resect_model_write(m, path, &err), "%s: %s", what, err.msg);
+        resect_model *r = resect_model_read(path, NULL, &err);
+        unlink(path);
+        ck_assert_msg(r != NULL, "%s: %s", what, err.msg);
+        return r;
+}
+
+static bool
+has_head(resect_model *m)
+{
+        resect_anatomy *a = resect_anatomy_find(m, &err);
+        CK_OK(a != NULL, err);
+        const bool yes = a->tail.logits != NULL;
+        resect_anatomy_free(a);
+        return yes;
+}
+
+/* Runs a line on a form; must it be proved? Returns the result as read back from its file. */
+static resect_model *
+on_form(int i, const char *text)
+{
+        resect_model *m = form_make(&forms[i], 1);
+        ck_assert_msg(run(m, text), "form %d: %s: %s", i, text, err.msg);
+        ck_assert_msg(verified > 0, "form %d: %s proved nothing", i, text);
+        char what[300];
+        snprintf(what, sizeof what, "form %d: %s", i, text);
+        sound(m, what);
+        resect_model *r = again(m, what);
+        resect_model_free(m);
+        sound(r, what);
+        return r;
+}
+
+START_TEST(what_keeps_the_function)
+{
+        static const char *const lines[] = {"freeze --all-but-head", "freeze --until layer1", "fold --bn", "fold --unfold", "edit --canon",
+                "edit --strip-docs", "edit --preprocess meta", "edit --rename layer1.0.conv1.weight=w", "edit --batch sym",
+                "edit --batch 2"};
+        resect_model_free(on_form(_i % N_FORMS, lines[_i / N_FORMS]));
+}
+END_TEST
+
+START_TEST(strips)
+{
+        const form *f = &forms[_i];
+        const bool maps = f->pool == POOL_NONE;
+        resect_model *m = maps ? NULL : on_form(_i, "strip");
+        resect_value v;
+        if (m != NULL) {
+                ck_assert(!has_head(m));
+                ck_assert(resect_model_output(m, 0, &v));
+                ck_assert(f->affine == AFFINE_NONE || (v.rank == 2 && v.dims[1] > 8));
+                resect_model_free(m);
+        }
+        m = on_form(_i, "strip --to maps");
+        ck_assert(resect_model_output(m, 0, &v));
+        ck_assert(maps || v.rank == 4);
+        resect_model_free(m);
+        if (f->affine != AFFINE_NONE)
+                resect_model_free(on_form(_i, "strip --to logits"));
+}
+END_TEST
+
+START_TEST(heads)
+{
+        const bool had = forms[_i].affine != AFFINE_NONE;
+        resect_model *m = form_make(&forms[_i], 1);
+        if (had) {
+                ck_assert(!run(m, "head --classes 7"));
+                ck_assert(strstr(err.msg, "--replace") != NULL);
+        }
+        resect_model_free(m);
+        m = on_form(_i, had ? "head --classes 7 --replace --hidden 5,6 --dropout 0.3" : "head --classes 7 --init zero");
+        resect_anatomy *a = resect_anatomy_find(m, &err);
+        CK_OK(a != NULL, err);
+        ck_assert_int_eq(a->summary.n_classes, 7);
+        ck_assert_uint_eq(a->tail.affine.n, had ? 3 : 1);
+        resect_anatomy_free(a);
+        resect_model_free(m);
+}
+END_TEST
+
+START_TEST(truncations)
+{
+        const bool had = forms[_i].affine != AFFINE_NONE;
+        resect_model *m = on_form(_i, "truncate --after layer1");
+        resect_anatomy *a = resect_anatomy_find(m, &err);
+        CK_OK(a != NULL, err);
+        ck_assert_uint_eq(a->summary.n_stages, 1);
+        ck_assert_uint_eq(m->graph.n_outputs, 1);
+        ck_assert_int_eq(a->tail.logits != NULL, had);
+        if (had)
+                ck_assert_int_eq(a->summary.n_classes, 10);
+        ck_assert_int_eq(a->tail.softmax != NULL, forms[_i].end != END_LOGITS);
+        resect_anatomy_free(a);
+        resect_model_free(m);
+        m = form_make(&forms[_i], 1);
+        if (forms[_i].blocks[1] == 2) {
+                ck_assert_msg(run(m, "truncate --drop layer2.1"), "form %d: %s", _i, err.msg);
+                a = resect_anatomy_find(m, &err);
+                CK_OK(a != NULL, err);
+                ck_assert_uint_eq(a->n_blocks, (size_t)(forms[_i].blocks[0] + 1));
+                resect_anatomy_free(a);
+                sound(m, "drop");
+        }
+        resect_model_free(m);
+        m = form_make(&forms[_i], 1);
+        ck_assert(!run(m, "truncate --drop layer2.0"));
+        ck_assert_msg(forms[_i].blocks[1] == 1 || strstr(err.msg, "layer2.1") != NULL, "%s", err.msg);
+        resect_model_free(m);
+}
+END_TEST
+
+START_TEST(resets)
+{
+        resect_model_free(on_form(_i, "reset --from layer2 --seed 3"));
+        resect_model *m = form_make(&forms[_i], 1);
+        ck_assert_msg(run(m, "reset --match layer2*"), "form %d: %s", _i, err.msg);
+        resect_model_free(m);
+}
+END_TEST
+
+START_TEST(extracts)
+{
+        resect_model_free(on_form(_i, "edit --extract :layer1"));
+        resect_model_free(on_form(_i, "edit --extract layer2:"));
+        resect_model_free(on_form(_i, "edit --extract layer1:layer2.0"));
+}
+END_TEST
+
+START_TEST(versions)
+{
+        static const int to[] = {9, 11, 13, 17, 18, 21};
+        for (size_t k = 0; k < sizeof to / sizeof *to; k++) {
+                char text[64];
+                snprintf(text, sizeof text, "edit --opset %d", to[k]);
+                resect_model *m = form_make(&forms[_i], 1);
+                /* What cannot be said in the older version is a clear refusal; everything else works. */
+                if (!run(m, text)) {
+                        ck_assert_msg(err.code == RESECT_UNSUPPORTED, "form %d: %s: %s", _i, text, err.msg);
+                        const bool allowed = forms[_i].shortcut == SHORTCUT_A || (forms[_i].squeeze == SQUEEZE_DYNAMIC);
+                        ck_assert_msg(allowed, "form %d: %s: %s", _i, text, err.msg);
+                } else {
+                        sound(m, text);
+                }
+                resect_model_free(m);
+        }
+}
+END_TEST
+
+START_TEST(inputs)
+{
+        const form *f = &forms[_i];
+        static const char *const lines[] = {"edit --bgr", "edit --channels 1", "edit --channels 4", "edit --bgr --channels 1"};
+        for (size_t k = 0; k < 4; k++) {
+                resect_model *m = form_make(f, 1);
+                const bool ok = run(m, lines[k]);
+                ck_assert_msg(ok != f->data_bn, "form %d: %s: %s", _i, lines[k], ok ? "went through a norm of the planes" : err.msg);
+                ck_assert(!ok || verified > 0);
+                if (ok)
+                        sound(m, lines[k]);
+                resect_model_free(m);
+        }
+        if (!f->nhwc)
+                resect_model_free(on_form(_i, "edit --preprocess bake"));
+}
+END_TEST
+
+int
+main(void)
+{
+        Suite *s = suite_create("edit");
+        TCase *c = tcase_create("forms");
+        tcase_set_timeout(c, 300);
+        tcase_add_loop_test(c, what_keeps_the_function, 0, 10 * N_FORMS);
+        tcase_add_loop_test(c, strips, 0, N_FORMS);
+        tcase_add_loop_test(c, heads, 0, N_FORMS);
+        tcase_add_loop_test(c, truncations, 0, N_FORMS);
+        tcase_add_loop_test(c, resets, 0, N_FORMS);
+        tcase_add_loop_test(c, extracts, 0, N_FORMS);
+        tcase_add_loop_test(c, versions, 0, N_FORMS);
+        tcase_add_loop_test(c, inputs, 0, N_FORMS);
+        suite_add_tcase(s, c);
+        SRunner *r = srunner_create(s);
+        srunner_run_all(r, CK_NORMAL);
+        const int failed = srunner_ntests_failed(r);
+        srunner_free(r);
+        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
