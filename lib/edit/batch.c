@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * batch and size: another first dimension, or other sizes, from the inputs through to the outputs. Exporters bake the batch into the
- * constants of Reshape; each that reshapes a value of the picture and begins with the old batch is opened. Whether that was
- * all is not believed but tried: the model is run with batches of 1 and 3 (or of the new size) and must answer row by row as it
- * did before.
+ * batch and size: another first dimension, or other sizes, from the inputs through to the outputs.
+ * Exporters bake the batch into the constants of Reshape; each that reshapes a value of the picture
+ * and begins with the old batch is opened. Whether that was all is not believed but tried: the
+ * model is run with batches of 1 and 3 (or of the new size) and must answer row by row as it did
+ * before.
  */
 #include "edit/rewrite.h"
 #include "edit/run.h"
@@ -13,7 +14,8 @@
 #include "base/map.h"
 #include "tensor/dtype.h"
 
-/* An entry of outputs or value_info after the change: what inference says, where it says something. */
+/* An entry of outputs or value_info after the change: what inference says, where it says something.
+ */
 static bool
 refresh(rs_surgery *s, rs_value *v, const rs_type *t, const rs_symbols *symbols, resect_error *err)
 {
@@ -41,9 +43,11 @@ rs_refresh_types(rs_surgery *s, resect_error *err)
         rs_types types = {0};
         bool ok = rs_infer_all(s->m, &types, err);
         for (size_t i = 0; ok && i < g->n_outputs; i++)
-                ok = refresh(s, g->outputs[i], rs_types_find(&types, g->outputs[i]->name), &types.symbols, err);
+                ok = refresh(s, g->outputs[i], rs_types_find(&types, g->outputs[i]->name),
+                        &types.symbols, err);
         for (size_t i = 0; ok && i < g->n_values; i++)
-                ok = refresh(s, g->values[i], rs_types_find(&types, g->values[i]->name), &types.symbols, err);
+                ok = refresh(s, g->values[i], rs_types_find(&types, g->values[i]->name),
+                        &types.symbols, err);
         rs_types_free(&types);
         return ok;
 }
@@ -54,7 +58,8 @@ find_live(const rs_graph *g, rs_map *live, resect_error *err)
 {
         static char yes;
         for (size_t i = 0; i < g->n_inputs; i++)
-                if (rs_find_tensor(g, g->inputs[i]->name) == NULL && !rs_map_put(live, g->inputs[i]->name, &yes, NULL, err))
+                if (rs_find_tensor(g, g->inputs[i]->name) == NULL &&
+                        !rs_map_put(live, g->inputs[i]->name, &yes, NULL, err))
                         return false;
         for (size_t i = 0; i < g->n_nodes; i++) {
                 const rs_node *n = g->nodes[i];
@@ -68,9 +73,11 @@ find_live(const rs_graph *g, rs_map *live, resect_error *err)
         return true;
 }
 
-/* Opens the first size of a Reshape's constant: to -1 when no other is, else to 0, "as in the input". */
+/* Opens the first size of a Reshape's constant: to -1 when no other is, else to 0, "as in the
+ * input". */
 static bool
-open_reshape(rs_surgery *s, rs_node *n, const int64_t *old, size_t count, bool attribute, resect_error *err)
+open_reshape(rs_surgery *s, rs_node *n, const int64_t *old, size_t count, bool attribute,
+        resect_error *err)
 {
         int64_t shape[RESECT_RANK_MAX];
         bool open = false;
@@ -78,7 +85,8 @@ open_reshape(rs_surgery *s, rs_node *n, const int64_t *old, size_t count, bool a
         for (size_t i = 1; i < count; i++)
                 open |= shape[i] == -1;
         if (open && rs_node_int(n, "allowzero", 0) != 0)
-                return rs_fail(err, RESECT_UNSUPPORTED, "%s: a Reshape with allowzero and -1 leaves no way to open the batch",
+                return rs_fail(err, RESECT_UNSUPPORTED,
+                        "%s: a Reshape with allowzero and -1 leaves no way to open the batch",
                         rs_node_title(n));
         shape[0] = open ? 0 : -1;
         if (attribute)
@@ -110,7 +118,9 @@ open_reshapes(rs_surgery *s, int64_t batch, size_t *opened, resect_error *err)
                 const rs_tensor *t = n->n_in > 1 ? rs_constant(&ix, n->in[1]) : NULL;
                 const bool attribute = a != NULL && a->type == RS_ATTR_INTS;
                 int64_t shape[RESECT_RANK_MAX];
-                size_t count = attribute ? a->n : t != NULL && t->dtype == RESECT_INT64 ? t->count : 0;
+                size_t count = attribute                               ? a->n
+                               : t != NULL && t->dtype == RESECT_INT64 ? t->count
+                                                                       : 0;
                 if (count == 0 || count > RESECT_RANK_MAX)
                         continue;
                 if (attribute) {
@@ -142,7 +152,8 @@ set_inputs(rs_surgery *s, int64_t n, const char *symbol, int64_t *old, resect_er
                 if (rs_find_tensor(g, v->name) != NULL || !v->is_tensor || v->rank < 2)
                         continue;
                 if (*old != 0 && *old != v->dims[0])
-                        return rs_fail(err, RESECT_UNSUPPORTED, "--batch: the inputs have different batches (%lld and %lld)",
+                        return rs_fail(err, RESECT_UNSUPPORTED,
+                                "--batch: the inputs have different batches (%lld and %lld)",
                                 (long long)*old, (long long)v->dims[0]);
                 *old = v->dims[0];
                 if (symbol != NULL) {
@@ -155,7 +166,8 @@ set_inputs(rs_surgery *s, int64_t n, const char *symbol, int64_t *old, resect_er
                         v->touched = true;
                 }
         }
-        return *old != 0 || rs_fail(err, RESECT_UNSUPPORTED, "--batch: no input with a batch was found");
+        return *old != 0 ||
+               rs_fail(err, RESECT_UNSUPPORTED, "--batch: no input with a batch was found");
 }
 
 /* Rows 0, 1, ... of x, over and over, as a batch of n. */
@@ -169,7 +181,8 @@ cycle(const resect_tensor *x, int64_t n, resect_tensor *out, resect_error *err)
                 return false;
         const size_t row = x->dims[0] > 0 ? x->size / (size_t)x->dims[0] : 0;
         for (int64_t i = 0; i < n && row != 0; i++)
-                memcpy((char *)out->data + (size_t)i * row, (char *)x->data + (size_t)(i % x->dims[0]) * row, row);
+                memcpy((char *)out->data + (size_t)i * row,
+                        (char *)x->data + (size_t)(i % x->dims[0]) * row, row);
         return true;
 }
 
@@ -192,7 +205,7 @@ try_before(rs_surgery *s, trial *t, int64_t batch, resect_error *err)
         for (size_t i = 0; i < t->n_out; i++)
                 t->names[i] = g->outputs[i]->name;
         return rs_random_inputs(s, batch, 64, &t->in, &t->n_in, err) &&
-                rs_run(s->m, t->in, t->n_in, t->names, t->n_out, t->out, err);
+               rs_run(s->m, t->in, t->n_in, t->names, t->n_out, t->out, err);
 }
 
 static bool
@@ -210,10 +223,12 @@ try_after(rs_surgery *s, const trial *t, int64_t n, resect_error *err)
         for (size_t i = 0; ok && i < t->n_out; i++) {
                 resect_tensor want = {0};
                 resect_difference d;
-                ok = cycle(&t->out[i], n, &want, err) && resect_tensor_compare(&out[i], &want, 1e-5, 1e-5, &d, err);
+                ok = cycle(&t->out[i], n, &want, err) &&
+                     resect_tensor_compare(&out[i], &want, 1e-5, 1e-5, &d, err);
                 if (ok && d.unequal != 0 && !(d.max_rel <= 1e-5))
-                        ok = rs_fail(err, RESECT_GRAPH, "--batch: with %lld pictures %s differs by %g of its scale", (long long)n,
-                                t->names[i], d.max_rel);
+                        ok = rs_fail(err, RESECT_GRAPH,
+                                "--batch: with %lld pictures %s differs by %g of its scale",
+                                (long long)n, t->names[i], d.max_rel);
                 resect_tensor_free(&want);
         }
         if (in != NULL)
@@ -232,16 +247,18 @@ set_batch(rs_surgery *s, const char *batch, trial *t, bool can_run, resect_error
         size_t opened = 0;
         if (number && !rs_parse_int("--batch", batch, 1, INT32_MAX, &n, err))
                 return false;
-        if (!set_inputs(s, n, symbol, &old, err) || (old > 0 && !open_reshapes(s, old, &opened, err)) ||
-                !rs_refresh_types(s, err))
+        if (!set_inputs(s, n, symbol, &old, err) ||
+                (old > 0 && !open_reshapes(s, old, &opened, err)) || !rs_refresh_types(s, err))
                 return false;
         rs_note(s, "batch %s; opened %zu Reshape", number ? batch : symbol, opened);
         if (!can_run)
                 return true;
-        if (number ? !try_after(s, t, n, err) : !try_after(s, t, 1, err) || !try_after(s, t, 3, err))
+        if (number ? !try_after(s, t, n, err)
+                   : !try_after(s, t, 1, err) || !try_after(s, t, 3, err))
                 return false;
         s->proved = true;
-        rs_note(s, "verified: with %s pictures each row is what it was", number ? batch : "1 and 3");
+        rs_note(s, "verified: with %s pictures each row is what it was",
+                number ? batch : "1 and 3");
         return true;
 }
 
@@ -270,7 +287,8 @@ rs_set_batch(rs_surgery *s, const char *batch, resect_error *err)
         return ok;
 }
 
-/* --size: strict inference afterwards, because a head that pools over a fixed window does not survive another size. */
+/* --size: strict inference afterwards, because a head that pools over a fixed window does not
+ * survive another size. */
 bool
 rs_set_size(rs_surgery *s, const char *size, resect_error *err)
 {
@@ -291,7 +309,9 @@ rs_set_size(rs_surgery *s, const char *size, resect_error *err)
                         x = g->inputs[i];
         if (x == NULL)
                 return rs_fail(err, RESECT_UNSUPPORTED, "--size: no input has four dimensions");
-        const int first = x->dims[1] > 4 && (x->dims[3] == 3 || x->dims[3] == 1) ? 1 : 2; /* [N, H, W, C] or [N, C, H, W] */
+        const int first = x->dims[1] > 4 && (x->dims[3] == 3 || x->dims[3] == 1)
+                                  ? 1
+                                  : 2; /* [N, H, W, C] or [N, C, H, W] */
         for (int i = 0; i < 2; i++) {
                 x->dims[first + i] = hw[i];
                 if (x->symbols != NULL)
@@ -302,9 +322,11 @@ rs_set_size(rs_surgery *s, const char *size, resect_error *err)
                 return false;
         rs_types types = {0};
         bool ok = rs_types_make(&types, s->m, NULL, NULL, err) ||
-                rs_fail_at(err, "--size %lld,%lld does not fit", (long long)hw[0], (long long)hw[1]);
+                  rs_fail_at(
+                          err, "--size %lld,%lld does not fit", (long long)hw[0], (long long)hw[1]);
         rs_types_free(&types);
         if (ok)
-                rs_note(s, "input %s is now %lld x %lld", x->name, (long long)hw[0], (long long)hw[1]);
+                rs_note(s, "input %s is now %lld x %lld", x->name, (long long)hw[0],
+                        (long long)hw[1]);
         return ok;
 }

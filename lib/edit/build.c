@@ -192,7 +192,8 @@ output_entry(const rs_graph *g, const char *name)
 }
 
 bool
-rs_set_outputs_typed(rs_surgery *s, const char *const *names, size_t n, const rs_types *types, resect_error *err)
+rs_set_outputs_typed(
+        rs_surgery *s, const char *const *names, size_t n, const rs_types *types, resect_error *err)
 {
         rs_graph *g = &s->m->graph;
         rs_value **list = RS_NEW(&s->m->arena, n, rs_value *, err);
@@ -200,9 +201,12 @@ rs_set_outputs_typed(rs_surgery *s, const char *const *names, size_t n, const rs
         for (size_t i = 0; ok && i < n; i++) {
                 list[i] = output_entry(g, names[i]);
                 if (list[i] == NULL)
-                        list[i] = rs_value_of_type(s, names[i], rs_types_find(types, names[i]), &types->symbols, err);
+                        list[i] = rs_value_of_type(
+                                s, names[i], rs_types_find(types, names[i]), &types->symbols, err);
                 ok = list[i] != NULL;
-                if (ok && list[i]->is_tensor && list[i]->dtype == 0) { /* ONNX wants one; what cannot be inferred is as the rest */
+                if (ok && list[i]->is_tensor &&
+                        list[i]->dtype ==
+                                0) { /* ONNX wants one; what cannot be inferred is as the rest */
                         list[i]->dtype = RESECT_FLOAT;
                         list[i]->touched = true;
                 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * canon: one form for the many in which exporters write the same network. Each pass is small and keeps the function:
+ * canon: one form for the many in which exporters write the same network. Each pass is small and
+ * keeps the function:
  *
  *   initializers that are listed as inputs too   -> initializers alone (IR version 4 allows it)
  *   Constant nodes                               -> initializers
@@ -41,34 +42,40 @@ drop_listed_inputs(rs_surgery *s, size_t *count, resect_error *err)
         return ok;
 }
 
-/* The dtype, shape and bytes that a Constant node holds; false when it is a kind that stays a node. */
+/* The dtype, shape and bytes that a Constant node holds; false when it is a kind that stays a node.
+ */
 static bool
-constant_value(rs_surgery *s, const rs_node *n, const char *name, rs_tensor **out, resect_error *err)
+constant_value(
+        rs_surgery *s, const rs_node *n, const char *name, rs_tensor **out, resect_error *err)
 {
         *out = NULL;
         for (size_t i = 0; i < n->n_attrs; i++) {
                 const rs_attr *a = &n->attrs[i];
                 const bool one = a->type == RS_ATTR_FLOAT || a->type == RS_ATTR_INT;
                 const int64_t count = (int64_t)a->n;
-                if (strcmp(a->name, "value") == 0 && a->type == RS_ATTR_TENSOR && a->t != NULL && a->t->bytes != 0) {
+                if (strcmp(a->name, "value") == 0 && a->type == RS_ATTR_TENSOR && a->t != NULL &&
+                        a->t->bytes != 0) {
                         rs_span raw;
                         if (!rs_tensor_bytes(s->m, a->t, &s->arena, &raw, err))
                                 return false;
-                        *out = rs_model_add_tensor(s->m, name, a->t->dtype, a->t->rank, a->t->dims, err);
+                        *out = rs_model_add_tensor(
+                                s->m, name, a->t->dtype, a->t->rank, a->t->dims, err);
                         if (*out != NULL)
                                 memcpy((void *)(uintptr_t)(*out)->data.data, raw.data, raw.size);
                         return *out != NULL;
                 }
-                if (strncmp(a->name, "value_", 6) != 0 || (!one && a->type != RS_ATTR_INTS && a->type != RS_ATTR_FLOATS))
+                if (strncmp(a->name, "value_", 6) != 0 ||
+                        (!one && a->type != RS_ATTR_INTS && a->type != RS_ATTR_FLOATS))
                         continue;
                 const bool whole = a->type == RS_ATTR_INT || a->type == RS_ATTR_INTS;
-                *out = rs_model_add_tensor(s->m, name, whole ? RESECT_INT64 : RESECT_FLOAT, one ? 0 : 1, &count, err);
+                *out = rs_model_add_tensor(
+                        s->m, name, whole ? RESECT_INT64 : RESECT_FLOAT, one ? 0 : 1, &count, err);
                 if (*out != NULL)
                         rs_from_little((void *)(uintptr_t)(*out)->data.data,
-                                a->type == RS_ATTR_INT              ? (const void *)&a->i
-                                        : a->type == RS_ATTR_FLOAT  ? (const void *)&a->f
-                                        : whole                     ? (const void *)a->ints
-                                                                    : (const void *)a->floats,
+                                a->type == RS_ATTR_INT     ? (const void *)&a->i
+                                : a->type == RS_ATTR_FLOAT ? (const void *)&a->f
+                                : whole                    ? (const void *)a->ints
+                                                           : (const void *)a->floats,
                                 (*out)->dtype, (*out)->count);
                 return *out != NULL;
         }
@@ -110,7 +117,8 @@ is_output(const rs_graph *g, const char *name)
         return false;
 }
 
-/* An Identity that makes an output of something that is no node's is all that gives the output its name. */
+/* An Identity that makes an output of something that is no node's is all that gives the output its
+ * name. */
 static bool
 bypass_identities(rs_surgery *s, size_t *count, resect_error *err)
 {
@@ -121,8 +129,8 @@ bypass_identities(rs_surgery *s, size_t *count, resect_error *err)
                 if (!rs_is_op(n, "Identity") || n->n_in != 1 || n->n_out != 1)
                         continue;
                 const char *from = n->out[0], *to = n->in[0];
-                if (is_output(g, from) &&
-                        (is_output(g, to) || rs_find_tensor(g, to) != NULL || rs_graph_find_input(g, to) != NULL))
+                if (is_output(g, from) && (is_output(g, to) || rs_find_tensor(g, to) != NULL ||
+                                                  rs_graph_find_input(g, to) != NULL))
                         continue;
                 rs_graph_remove(g, n);
                 i--;
@@ -158,13 +166,17 @@ drop_zero_biases(rs_surgery *s, size_t *count, resect_error *err)
         bool ok = true;
         for (size_t i = 0; ok && i < g->n_nodes; i++) {
                 rs_node *n = g->nodes[i];
-                const rs_link *b = rs_is_op(n, "Conv") && n->n_in == 3 ? rs_index_find(&ix, n->in[2]) : NULL;
-                const rs_link *y = b != NULL && b->tensor != NULL ? rs_index_find(&ix, n->out[0]) : NULL;
-                const bool norm = y != NULL && y->n_uses == 1 && rs_is_op(y->uses->node, "BatchNormalization");
+                const rs_link *b =
+                        rs_is_op(n, "Conv") && n->n_in == 3 ? rs_index_find(&ix, n->in[2]) : NULL;
+                const rs_link *y =
+                        b != NULL && b->tensor != NULL ? rs_index_find(&ix, n->out[0]) : NULL;
+                const bool norm = y != NULL && y->n_uses == 1 &&
+                                  rs_is_op(y->uses->node, "BatchNormalization");
                 bool zero = false;
                 if (y == NULL || (b->n_uses < 2 && !norm))
                         continue;
-                /* Missing external data is no reason to fail here: then nobody knows, and the bias stays. */
+                /* Missing external data is no reason to fail here: then nobody knows, and the bias
+                 * stays. */
                 resect_error why = {0};
                 if (!is_zero(s, b->tensor, &zero, &why) && why.code == RESECT_NOMEM) {
                         *err = why;
@@ -197,7 +209,8 @@ sums_to_adds(rs_surgery *s, size_t *count)
 /* The window of a Conv or pool over space. */
 typedef struct window {
         int n; /* spatial axes */
-        int64_t kernel[RESECT_RANK_MAX], stride[RESECT_RANK_MAX], dilation[RESECT_RANK_MAX], pads[2 * RESECT_RANK_MAX];
+        int64_t kernel[RESECT_RANK_MAX], stride[RESECT_RANK_MAX], dilation[RESECT_RANK_MAX],
+                pads[2 * RESECT_RANK_MAX];
 } window;
 
 static void
@@ -208,12 +221,14 @@ read_ints(const rs_node *n, const char *name, int64_t *out, size_t count)
                 out[i] = a->ints[i];
 }
 
-/* SAME_UPPER and SAME_LOWER as the operators' text defines them; false when a size that matters is unknown. */
+/* SAME_UPPER and SAME_LOWER as the operators' text defines them; false when a size that matters is
+ * unknown. */
 static bool
 resolve_same(window *w, const rs_type *x, bool upper)
 {
         for (int i = 0; i < w->n; i++) {
-                const int64_t in = x->dims[i + 2], k = (w->kernel[i] - 1) * w->dilation[i] + 1, step = w->stride[i];
+                const int64_t in = x->dims[i + 2], k = (w->kernel[i] - 1) * w->dilation[i] + 1,
+                              step = w->stride[i];
                 int64_t total;
                 if (step == 1)
                         total = k - 1;
@@ -228,7 +243,8 @@ resolve_same(window *w, const rs_type *x, bool upper)
         return true;
 }
 
-/* 1 when the node was completed, 0 when there was nothing to do or too little is known, -1 on error. */
+/* 1 when the node was completed, 0 when there was nothing to do or too little is known, -1 on
+ * error. */
 static int
 complete(rs_surgery *s, rs_node *n, const rs_type *x, const rs_type *weight, resect_error *err)
 {
@@ -244,7 +260,8 @@ complete(rs_surgery *s, rs_node *n, const rs_type *x, const rs_type *weight, res
         if (w.n < 1 || w.n > RESECT_RANK_MAX - 2)
                 return 0;
         for (int i = 0; i < w.n; i++) {
-                w.kernel[i] = conv && weight != NULL && weight->rank == w.n + 2 ? weight->dims[i + 2] : 0;
+                w.kernel[i] =
+                        conv && weight != NULL && weight->rank == w.n + 2 ? weight->dims[i + 2] : 0;
                 w.stride[i] = w.dilation[i] = 1;
         }
         read_ints(n, "kernel_shape", w.kernel, (size_t)w.n);
@@ -258,7 +275,9 @@ complete(rs_surgery *s, rs_node *n, const rs_type *x, const rs_type *weight, res
         const bool upper = rs_span_is(pad, "SAME_UPPER"), lower = rs_span_is(pad, "SAME_LOWER");
         if (upper || lower) {
                 if (x == NULL || x->rank != w.n + 2 || !resolve_same(&w, x, upper)) {
-                        rs_note(s, "%s: auto_pad stays, because the size that it depends on is open", rs_node_title(n));
+                        rs_note(s,
+                                "%s: auto_pad stays, because the size that it depends on is open",
+                                rs_node_title(n));
                         return 0;
                 }
         } else if (rs_span_is(pad, "VALID")) {
@@ -271,7 +290,8 @@ complete(rs_surgery *s, rs_node *n, const rs_type *x, const rs_type *weight, res
         if (whole)
                 return 0;
         rs_node_drop_attr(n, "auto_pad");
-        const bool ok = rs_node_set_ints(s->m, n, names[0], w.kernel, (size_t)w.n, err) &&
+        const bool ok =
+                rs_node_set_ints(s->m, n, names[0], w.kernel, (size_t)w.n, err) &&
                 rs_node_set_ints(s->m, n, names[1], w.pads, 2 * (size_t)w.n, err) &&
                 rs_node_set_ints(s->m, n, names[2], w.stride, (size_t)w.n, err) &&
                 (!dilates || rs_node_set_ints(s->m, n, names[3], w.dilation, (size_t)w.n, err)) &&
@@ -289,7 +309,8 @@ complete_windows(rs_surgery *s, size_t *count, resect_error *err)
         for (size_t i = 0; ok && i < g->n_nodes; i++) {
                 rs_node *n = g->nodes[i];
                 const bool conv = rs_is_op(n, "Conv");
-                if (n->n_in == 0 || (!conv && !rs_is_op(n, "MaxPool") && !rs_is_op(n, "AveragePool")))
+                if (n->n_in == 0 ||
+                        (!conv && !rs_is_op(n, "MaxPool") && !rs_is_op(n, "AveragePool")))
                         continue;
                 const int done = complete(s, n, rs_types_find(&types, n->in[0]),
                         conv && n->n_in > 1 ? rs_types_find(&types, n->in[1]) : NULL, err);
@@ -308,10 +329,12 @@ rs_canon(rs_surgery *s, resect_error *err)
                 !bypass_identities(s, &identities, err) || !rs_graph_prune(s->m, err))
                 return false;
         sums_to_adds(s, &sums);
-        if (!drop_zero_biases(s, &biases, err) || !complete_windows(s, &windows, err) || !rs_graph_prune(s->m, err))
+        if (!drop_zero_biases(s, &biases, err) || !complete_windows(s, &windows, err) ||
+                !rs_graph_prune(s->m, err))
                 return false;
         rs_note(s,
-                "canon: %zu initializers were inputs, %zu Constant, %zu Identity, %zu Sum, %zu zero biases, %zu incomplete "
+                "canon: %zu initializers were inputs, %zu Constant, %zu Identity, %zu Sum, %zu "
+                "zero biases, %zu incomplete "
                 "windows",
                 inputs, constants, identities, sums, biases, windows);
         return rs_canon_names(s, err);

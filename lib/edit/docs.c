@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * strip-docs: doc strings and the notes that exporters leave on nodes and tensors (stack traces with the paths of the author's
- * machine). They are fields of the wire that nothing else depends on, so each message is copied without them and stays
- * otherwise the very bytes that were read. The model's own metadata_props, which are resect's too, stay.
+ * strip-docs: doc strings and the notes that exporters leave on nodes and tensors (stack traces
+ * with the paths of the author's machine). They are fields of the wire that nothing else depends
+ * on, so each message is copied without them and stays otherwise the very bytes that were read. The
+ * model's own metadata_props, which are resect's too, stay.
  */
 #include "edit/rewrite.h"
 
@@ -11,8 +12,17 @@
 #include "onnx/wire.h"
 
 /* Field numbers of doc_string and metadata_props, 0 where a message has none. */
-enum { NODE_DOC = 6, NODE_META = 9, TENSOR_DOC = 12, TENSOR_META = 16, VALUE_DOC = 3, VALUE_META = 4, GRAPH_DOC = 10, GRAPH_META = 16,
-        MODEL_DOC = 6 };
+enum {
+        NODE_DOC = 6,
+        NODE_META = 9,
+        TENSOR_DOC = 12,
+        TENSOR_META = 16,
+        VALUE_DOC = 3,
+        VALUE_META = 4,
+        GRAPH_DOC = 10,
+        GRAPH_META = 16,
+        MODEL_DOC = 6
+};
 
 /* A message without two of its fields, in the model's arena; *wire stays when it has neither. */
 static bool
@@ -79,7 +89,8 @@ rs_strip_docs(rs_surgery *s, resect_error *err)
         for (size_t i = 0; i < g->n_tensors; i++)
                 if (!without(m, &g->tensors[i]->wire, TENSOR_DOC, TENSOR_META, &bytes, err))
                         return false;
-        if (!from_values(m, g->inputs, g->n_inputs, &bytes, err) || !from_values(m, g->outputs, g->n_outputs, &bytes, err) ||
+        if (!from_values(m, g->inputs, g->n_inputs, &bytes, err) ||
+                !from_values(m, g->outputs, g->n_outputs, &bytes, err) ||
                 !from_values(m, g->values, g->n_values, &bytes, err))
                 return false;
         drop_rest(g->rest, &g->n_rest, GRAPH_DOC, GRAPH_META, &bytes);

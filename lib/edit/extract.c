@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * extract and rename. A cut names values, or parts (layer3 is what the stage reads as an input, and what it makes as an output).
- * Value names of TensorFlow have colons themselves; the colon that parts inputs from outputs is the first one for which every
- * name on both sides is known.
+ * extract and rename. A cut names values, or parts (layer3 is what the stage reads as an input, and
+ * what it makes as an output). Value names of TensorFlow have colons themselves; the colon that
+ * parts inputs from outputs is the first one for which every name on both sides is known.
  */
 #include "edit/parts.h"
 #include "edit/rewrite.h"
@@ -75,15 +75,16 @@ typedef struct cut {
 
 /* The list on one side of the colon; *missing is the first name that is not known, or NULL. */
 static bool
-side(rs_surgery *s, const resect_anatomy *a, const char *text, size_t length, int which, cut *c, const char **missing,
-        resect_error *err)
+side(rs_surgery *s, const resect_anatomy *a, const char *text, size_t length, int which, cut *c,
+        const char **missing, resect_error *err)
 {
         *missing = NULL;
         c->n[which] = 0;
         if (length == 0)
                 return true;
         const char *copy = rs_arena_strndup(&s->arena, text, length, err);
-        if (copy == NULL || !rs_split(&s->arena, "--extract", copy, ',', &c->names[which], &c->n[which], err))
+        if (copy == NULL ||
+                !rs_split(&s->arena, "--extract", copy, ',', &c->names[which], &c->n[which], err))
                 return false;
         for (size_t i = 0; i < c->n[which]; i++) {
                 const char *value = value_of(a, c->names[which][i], which == 0);
@@ -115,20 +116,23 @@ parse(rs_surgery *s, const resect_anatomy *a, const char *spec, cut *c, resect_e
                 any = true;
         }
         if (!any)
-                return rs_fail(err, RESECT_ARG, "--extract: \"%s\" is not IN,...:OUT,... (either side may be empty)", spec);
+                return rs_fail(err, RESECT_ARG,
+                        "--extract: \"%s\" is not IN,...:OUT,... (either side may be empty)", spec);
         return unknown(&s->m->graph, "--extract", first, err);
 }
 
 /* Makes value an input: whoever made it gives the name up. */
 static bool
-open_input(rs_surgery *s, const rs_types *types, const char *value, rs_value **out, resect_error *err)
+open_input(
+        rs_surgery *s, const rs_types *types, const char *value, rs_value **out, resect_error *err)
 {
         rs_graph *g = &s->m->graph;
         *out = rs_graph_find_input(g, value);
         if (*out != NULL)
                 return true;
         if (rs_find_tensor(g, value) != NULL)
-                return rs_fail(err, RESECT_ARG, "--extract: %s is an initializer, not a value that is computed", value);
+                return rs_fail(err, RESECT_ARG,
+                        "--extract: %s is an initializer, not a value that is computed", value);
         *out = rs_value_of_type(s, value, rs_types_find(types, value), &types->symbols, err);
         if (*out == NULL)
                 return false;
@@ -167,8 +171,10 @@ close_inputs(rs_surgery *s, rs_value **chosen, size_t n, resect_error *err)
                         for (size_t k = 0; k < g->nodes[j]->n_in; k++)
                                 if (strcmp(g->nodes[j]->in[k], v->name) == 0)
                                         return rs_fail(err, RESECT_GRAPH,
-                                                "--extract: %s (%s) still reads the input %s: the outputs depend on it past the cut",
-                                                rs_node_title(g->nodes[j]), g->nodes[j]->op, v->name);
+                                                "--extract: %s (%s) still reads the input %s: the "
+                                                "outputs depend on it past the cut",
+                                                rs_node_title(g->nodes[j]), g->nodes[j]->op,
+                                                v->name);
         }
         g->inputs = chosen;
         g->n_inputs = n;
@@ -208,9 +214,10 @@ rs_extract(rs_surgery *s, const char *spec, resect_error *err)
                 ok = chosen != NULL;
                 for (size_t i = 0; ok && i < c.n[0]; i++)
                         ok = open_input(s, &a->types, c.names[0][i], &chosen[i], err);
-                /* The outputs' types are still those before the cut; then what they do not need goes, and only then is it clear
-                   which inputs are left over. */
-                ok = ok && rs_set_outputs_typed(s, c.names[1], c.n[1], &a->types, err) && close_inputs(s, chosen, c.n[0], err);
+                /* The outputs' types are still those before the cut; then what they do not need
+                   goes, and only then is it clear which inputs are left over. */
+                ok = ok && rs_set_outputs_typed(s, c.names[1], c.n[1], &a->types, err) &&
+                     close_inputs(s, chosen, c.n[0], err);
         } else if (ok) {
                 ok = rs_set_outputs_typed(s, c.names[1], c.n[1], &a->types, err);
         }
@@ -241,8 +248,10 @@ rs_rename(rs_surgery *s, const char *spec, resect_error *err)
         for (size_t i = 0; i < n; i++) {
                 const char *eq = strchr(items[i], '=');
                 if (eq == NULL || eq == items[i] || eq[1] == '\0')
-                        return rs_fail(err, RESECT_ARG, "--rename: \"%s\" is not OLD=NEW", items[i]);
-                const char *old = rs_arena_strndup(&s->arena, items[i], (size_t)(eq - items[i]), err);
+                        return rs_fail(
+                                err, RESECT_ARG, "--rename: \"%s\" is not OLD=NEW", items[i]);
+                const char *old =
+                        rs_arena_strndup(&s->arena, items[i], (size_t)(eq - items[i]), err);
                 if (old == NULL)
                         return false;
                 if (!known(s, old))

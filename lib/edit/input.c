@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * What the model reads: preprocessing baked in or written down, the order of the colour planes, one plane or four. The first Conv is
- * adapted in place, so that nothing is added to the graph; that is possible only when nothing between it and the input knows
- * the planes one by one (a norm of the raw picture does).
+ * What the model reads: preprocessing baked in or written down, the order of the colour planes, one
+ * plane or four. The first Conv is adapted in place, so that nothing is added to the graph; that is
+ * possible only when nothing between it and the input knows the planes one by one (a norm of the
+ * raw picture does).
  */
 #include "edit/rewrite.h"
 #include "look/anatomy.h"
@@ -22,7 +23,8 @@ typedef struct rule {
 static int64_t
 plane_at(const resect_tensor *t, bool nhwc, int64_t n, int64_t c, int64_t p)
 {
-        const int64_t planes = t->dims[nhwc ? 3 : 1], size = nhwc ? t->dims[1] * t->dims[2] : t->dims[2] * t->dims[3];
+        const int64_t planes = t->dims[nhwc ? 3 : 1],
+                      size = nhwc ? t->dims[1] * t->dims[2] : t->dims[2] * t->dims[3];
         return nhwc ? (n * size + p) * planes + c : (n * planes + c) * size + p;
 }
 
@@ -47,28 +49,36 @@ reinput(void *ctx, const char *name, const resect_tensor *x, resect_tensor *y, r
         for (int64_t n = 0; n < dims[0]; n++)
                 for (int64_t c = 0; c < planes; c++)
                         for (int64_t p = 0; p < size; p++) {
-                                const int64_t from = c >= x->dims[axis] ? 0 : r->swap ? x->dims[axis] - 1 - c : c;
-                                double v = rs_load(x->data, (int32_t)x->dtype, (size_t)plane_at(x, r->nhwc, n, from, p));
+                                const int64_t from = c >= x->dims[axis] ? 0
+                                                     : r->swap          ? x->dims[axis] - 1 - c
+                                                                        : c;
+                                double v = rs_load(x->data, (int32_t)x->dtype,
+                                        (size_t)plane_at(x, r->nhwc, n, from, p));
                                 if (r->bake)
                                         v = v * (255 * r->std[c]) + 255 * r->mean[c];
-                                rs_store(y->data, (int32_t)y->dtype, (size_t)plane_at(y, r->nhwc, n, c, p), v);
+                                rs_store(y->data, (int32_t)y->dtype,
+                                        (size_t)plane_at(y, r->nhwc, n, c, p), v);
                         }
         return true;
 }
 
-/* A grey picture: all planes are the first. (Between NCHW and NHWC the smaller of the two axes tells.) */
+/* A grey picture: all planes are the first. (Between NCHW and NHWC the smaller of the two axes
+ * tells.) */
 static void
 make_grey(resect_tensor *x)
 {
         if (x->rank != 4)
                 return;
         const bool nhwc = x->dims[3] < x->dims[1];
-        const int64_t planes = x->dims[nhwc ? 3 : 1], size = nhwc ? x->dims[1] * x->dims[2] : x->dims[2] * x->dims[3];
+        const int64_t planes = x->dims[nhwc ? 3 : 1],
+                      size = nhwc ? x->dims[1] * x->dims[2] : x->dims[2] * x->dims[3];
         for (int64_t n = 0; n < x->dims[0]; n++)
                 for (int64_t c = 1; c < planes; c++)
                         for (int64_t p = 0; p < size; p++)
-                                rs_store(x->data, (int32_t)x->dtype, (size_t)plane_at(x, nhwc, n, c, p),
-                                        rs_load(x->data, (int32_t)x->dtype, (size_t)plane_at(x, nhwc, n, 0, p)));
+                                rs_store(x->data, (int32_t)x->dtype,
+                                        (size_t)plane_at(x, nhwc, n, c, p),
+                                        rs_load(x->data, (int32_t)x->dtype,
+                                                (size_t)plane_at(x, nhwc, n, 0, p)));
 }
 
 static rule *
@@ -115,20 +125,24 @@ find_entry(rs_surgery *s, const char *what, entry *e, resect_error *err)
                         break;
                 }
                 if (!rs_is_op(n, "Transpose") && !rs_is_op(n, "Pad") && !rs_is_op(n, "Identity"))
-                        ok = rs_fail(err, RESECT_UNSUPPORTED, "%s: %s stands between the input and the first Conv", what,
+                        ok = rs_fail(err, RESECT_UNSUPPORTED,
+                                "%s: %s stands between the input and the first Conv", what,
                                 n != NULL ? rs_node_title(n) : "more than one node");
                 else
                         x = n->out[0];
         }
-        if (ok && (e->weight == NULL || e->weight->rank != 4 || rs_node_int(e->conv, "group", 1) != 1))
-                ok = rs_fail(err, RESECT_UNSUPPORTED, "%s: the first Conv's weights are no plain initializer", what);
+        if (ok && (e->weight == NULL || e->weight->rank != 4 ||
+                          rs_node_int(e->conv, "group", 1) != 1))
+                ok = rs_fail(err, RESECT_UNSUPPORTED,
+                        "%s: the first Conv's weights are no plain initializer", what);
         resect_anatomy_free(a);
         return ok;
 }
 
 /* New weights for the first Conv: plane c of them is made by the caller from the old ones. */
 static bool
-rewrite_weight(rs_surgery *s, entry *e, int64_t planes, void (*make)(const double *old, int64_t was, double *now, int64_t is, int64_t area),
+rewrite_weight(rs_surgery *s, entry *e, int64_t planes,
+        void (*make)(const double *old, int64_t was, double *now, int64_t is, int64_t area),
         resect_error *err)
 {
         double *old;
@@ -169,7 +183,8 @@ reverse(const double *old, int64_t was, double *now, int64_t is, int64_t area)
                 memcpy(now + c * area, old + (was - 1 - c) * area, (size_t)area * sizeof *now);
 }
 
-/* One plane: the sum of the old ones, so that a grey picture gives what it gave with three equal planes. Four: the fourth at 0. */
+/* One plane: the sum of the old ones, so that a grey picture gives what it gave with three equal
+ * planes. Four: the fourth at 0. */
 static void
 adapt(const double *old, int64_t was, double *now, int64_t is, int64_t area)
 {
@@ -190,7 +205,9 @@ rs_swap_planes(rs_surgery *s, resect_error *err)
         if (r == NULL || !find_entry(s, "--bgr", &e, err))
                 return false;
         if (e.weight->dims[1] != 3)
-                return rs_fail(err, RESECT_UNSUPPORTED, "--bgr: the first Conv reads %lld planes, not 3", (long long)e.weight->dims[1]);
+                return rs_fail(err, RESECT_UNSUPPORTED,
+                        "--bgr: the first Conv reads %lld planes, not 3",
+                        (long long)e.weight->dims[1]);
         if (!resect_input_of(s->m, &in, NULL, err) || !rewrite_weight(s, &e, 3, reverse, err))
                 return false;
         r->input = e.input->name;
@@ -200,7 +217,8 @@ rs_swap_planes(rs_surgery *s, resect_error *err)
         const double mean = in.mean[0], std = in.std[0]; /* in the order of the planes */
         in.mean[0] = in.mean[2], in.std[0] = in.std[2];
         in.mean[2] = mean, in.std[2] = std;
-        rs_note(s, "%s now reads %s", rs_node_title(e.conv), in.bgr ? "blue, green, red" : "red, green, blue");
+        rs_note(s, "%s now reads %s", rs_node_title(e.conv),
+                in.bgr ? "blue, green, red" : "red, green, blue");
         return resect_input_record(s->m, &in, err);
 }
 
@@ -213,7 +231,8 @@ rs_set_channels(rs_surgery *s, int64_t channels, resect_error *err)
         if (r == NULL || !find_entry(s, "--channels", &e, err))
                 return false;
         if (e.weight->dims[1] != 3)
-                return rs_fail(err, RESECT_UNSUPPORTED, "--channels: the first Conv reads %lld planes, not 3",
+                return rs_fail(err, RESECT_UNSUPPORTED,
+                        "--channels: the first Conv reads %lld planes, not 3",
                         (long long)e.weight->dims[1]);
         if (!resect_input_of(s->m, &in, NULL, err) || !rewrite_weight(s, &e, channels, adapt, err))
                 return false;
@@ -225,7 +244,8 @@ rs_set_channels(rs_surgery *s, int64_t channels, resect_error *err)
         r->input = e.input->name;
         r->nhwc = e.nhwc;
         r->channels = channels;
-        rs_note(s, "%s now reads %lld plane%s: %s", rs_node_title(e.conv), (long long)channels, channels == 1 ? "" : "s",
+        rs_note(s, "%s now reads %lld plane%s: %s", rs_node_title(e.conv), (long long)channels,
+                channels == 1 ? "" : "s",
                 channels == 1 ? "the sum of the weights of three" : "the fourth with weights of 0");
         if (channels == 1) {
                 in.channels = 1;
@@ -236,7 +256,8 @@ rs_set_channels(rs_surgery *s, int64_t channels, resect_error *err)
                 in.std[1] = in.std[2] = in.std[0];
                 if (!resect_input_record(s->m, &in, err))
                         return false;
-        } else if (!resect_model_set_meta(s->m, "resect.input", NULL, err)) { /* pictures of four planes are not ours to prepare */
+        } else if (!resect_model_set_meta(s->m, "resect.input", NULL,
+                           err)) { /* pictures of four planes are not ours to prepare */
                 return false;
         }
         return rs_refresh_types(s, err);
@@ -246,7 +267,8 @@ bool
 rs_record_input(rs_surgery *s, const char *spec, resect_error *err)
 {
         resect_input in;
-        if (!resect_input_of(s->m, &in, NULL, err) || (spec != NULL && !resect_input_parse(&in, spec, err)) ||
+        if (!resect_input_of(s->m, &in, NULL, err) ||
+                (spec != NULL && !resect_input_parse(&in, spec, err)) ||
                 !resect_input_record(s->m, &in, err))
                 return false;
         rs_note(s, "input: %s", resect_model_meta(s->m, "resect.input"));
@@ -254,7 +276,8 @@ rs_record_input(rs_surgery *s, const char *spec, resect_error *err)
 }
 
 static const char *
-per_plane(rs_surgery *s, const char *wish, const double *v, const resect_input *in, int32_t dtype, resect_error *err)
+per_plane(rs_surgery *s, const char *wish, const double *v, const resect_input *in, int32_t dtype,
+        resect_error *err)
 {
         const int64_t dims[4] = {1, in->nhwc ? 1 : in->channels, 1, in->nhwc ? in->channels : 1};
         const char *name = rs_model_fresh_name(s->m, wish, err);
@@ -264,32 +287,39 @@ per_plane(rs_surgery *s, const char *wish, const double *v, const resect_input *
         return t != NULL ? name : NULL;
 }
 
-/* x -> (x - 255 mean) / (255 std): the model then takes pixels, 0 to 255. What is recorded says the same: mean 0, std 1/255. */
+/* x -> (x - 255 mean) / (255 std): the model then takes pixels, 0 to 255. What is recorded says the
+ * same: mean 0, std 1/255. */
 bool
 rs_bake_input(rs_surgery *s, const char *spec, resect_error *err)
 {
         resect_input in;
         rule *r = the_rule(s, err);
         rs_graph *g = &s->m->graph;
-        if (r == NULL || !resect_input_of(s->m, &in, NULL, err) || (spec != NULL && !resect_input_parse(&in, spec, err)))
+        if (r == NULL || !resect_input_of(s->m, &in, NULL, err) ||
+                (spec != NULL && !resect_input_parse(&in, spec, err)))
                 return false;
         if (rs_model_opset(s->m) < 7)
-                return rs_fail(err, RESECT_UNSUPPORTED, "--preprocess bake: opset %lld cannot broadcast; first --opset 13",
+                return rs_fail(err, RESECT_UNSUPPORTED,
+                        "--preprocess bake: opset %lld cannot broadcast; first --opset 13",
                         (long long)rs_model_opset(s->m));
         rs_value *x = NULL;
         for (size_t i = 0; i < g->n_inputs && x == NULL; i++)
                 if (g->inputs[i]->rank == 4 && rs_find_tensor(g, g->inputs[i]->name) == NULL)
                         x = g->inputs[i];
         if (x == NULL || (x->dims[in.nhwc ? 3 : 1] >= 0 && x->dims[in.nhwc ? 3 : 1] != in.channels))
-                return rs_fail(err, RESECT_UNSUPPORTED, "--preprocess bake: no input of %d planes was found", in.channels);
+                return rs_fail(err, RESECT_UNSUPPORTED,
+                        "--preprocess bake: no input of %d planes was found", in.channels);
         const char *mean = per_plane(s, "input_mean", in.mean, &in, x->dtype, err);
-        const char *std = mean != NULL ? per_plane(s, "input_std", in.std, &in, x->dtype, err) : NULL;
+        const char *std =
+                mean != NULL ? per_plane(s, "input_std", in.std, &in, x->dtype, err) : NULL;
         const char *centred = std != NULL ? rs_model_fresh_name(s->m, "input_centred", err) : NULL;
-        const char *scaled = centred != NULL ? rs_model_fresh_name(s->m, "input_normalized", err) : NULL;
+        const char *scaled =
+                centred != NULL ? rs_model_fresh_name(s->m, "input_normalized", err) : NULL;
         if (scaled == NULL || !rs_graph_redirect(s->m, x->name, scaled, err))
                 return false;
         rs_node *sub = rs_build(s, "Sub", centred, centred, err, x->name, mean, NULL);
-        rs_node *div = sub != NULL ? rs_build(s, "Div", scaled, scaled, err, centred, std, NULL) : NULL;
+        rs_node *div =
+                sub != NULL ? rs_build(s, "Div", scaled, scaled, err, centred, std, NULL) : NULL;
         if (div == NULL)
                 return false;
         rs_graph_place_before(g, sub, g->nodes[0]);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: 0BSD */
-/* The edits, in the order of the manual: EDIT(name), whose struct is rs_edit_NAME in lib/edit/NAME.c. */
+/* The edits, in the order of the manual: EDIT(name), whose struct is rs_edit_NAME in
+ * lib/edit/NAME.c. */
 EDIT(strip)
 EDIT(head)
 EDIT(truncate)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * Canonical names: torchvision's for tensors, the part for nodes. Names move in two rounds, out of the way and then to where they
- * belong, because one tensor's new name may be another's old one (a network whose blocks were dropped).
+ * Canonical names: torchvision's for tensors, the part for nodes. Names move in two rounds, out of
+ * the way and then to where they belong, because one tensor's new name may be another's old one (a
+ * network whose blocks were dropped).
  */
 #include "edit/rewrite.h"
 #include "look/anatomy.h"
@@ -33,7 +34,8 @@ wanted_moves(rs_surgery *s, const resect_anatomy *a, move **moves, size_t *n, re
         for (size_t i = 0; ok && i < g->n_inputs; i++)
                 ok = rs_map_put(&taken, g->inputs[i]->name, &yes, NULL, err);
         for (size_t i = 0; ok && i < g->n_tensors; i++) {
-                const char *from = g->tensors[i]->name, *to = resect_anatomy_tensor_canonical(a, from);
+                const char *from = g->tensors[i]->name,
+                           *to = resect_anatomy_tensor_canonical(a, from);
                 if (to == NULL || rs_map_get(&taken, to) != NULL)
                         continue;
                 to = rs_arena_strdup(&s->arena, to, err);
@@ -82,7 +84,8 @@ name_nodes(rs_surgery *s, const resect_anatomy *a, size_t *count, resect_error *
         for (size_t b = 0; ok && b < a->n_blocks; b++) {
                 int relu = 0;
                 for (size_t k = 0; ok && k < a->blocks[b].nodes.n; k++) {
-                        const char *name = block_name(s, &a->blocks[b], a->blocks[b].nodes.at[k], &relu, err);
+                        const char *name =
+                                block_name(s, &a->blocks[b], a->blocks[b].nodes.at[k], &relu, err);
                         ok = name != NULL;
                         for (size_t i = 0; ok && name[0] != '\0' && i < g->n_nodes; i++)
                                 if (g->nodes[i] == a->blocks[b].nodes.at[k])
@@ -119,10 +122,11 @@ rs_canon_names(rs_surgery *s, resect_error *err)
         for (int round = 0; ok && round < 2; round++)
                 for (size_t i = 0; ok && i < n; i++) {
                         if (round == 0)
-                                moves[i].between = rs_arena_printf(&s->arena, err, "resect.moving.%zu", i);
+                                moves[i].between =
+                                        rs_arena_printf(&s->arena, err, "resect.moving.%zu", i);
                         ok = moves[i].between != NULL &&
-                                rs_graph_rename(s->m, round == 0 ? moves[i].from : moves[i].between,
-                                        round == 0 ? moves[i].between : moves[i].to, err);
+                             rs_graph_rename(s->m, round == 0 ? moves[i].from : moves[i].between,
+                                     round == 0 ? moves[i].between : moves[i].to, err);
                 }
         resect_anatomy_free(a);
         if (ok)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * opset: another version of ONNX's operators, for those that residual networks are made of. An operator's history is one row:
- * the versions at which its meaning or form changed, and a function that brings a node across one such step, up or down. What
- * has no row, or cannot be said in the other version, is refused by name; weights are never touched. Between the listed
- * versions only element types were added.
+ * opset: another version of ONNX's operators, for those that residual networks are made of. An
+ * operator's history is one row: the versions at which its meaning or form changed, and a function
+ * that brings a node across one such step, up or down. What has no row, or cannot be said in the
+ * other version, is refused by name; weights are never touched. Between the listed versions only
+ * element types were added.
  */
 #include "edit/rewrite.h"
 
@@ -27,7 +28,8 @@ typedef bool step(crossing *c, rs_node *n, resect_error *err);
 static bool
 refuse(const rs_node *n, const char *why, resect_error *err)
 {
-        return rs_fail(err, RESECT_UNSUPPORTED, "--opset: %s (%s): %s", rs_node_title(n), n->op, why);
+        return rs_fail(
+                err, RESECT_UNSUPPORTED, "--opset: %s (%s): %s", rs_node_title(n), n->op, why);
 }
 
 /* The integers that a constant input holds; NULL when it is none. */
@@ -36,7 +38,8 @@ constant_ints(crossing *c, const rs_node *n, size_t slot, size_t *count, resect_
 {
         const rs_tensor *t = slot < n->n_in ? rs_constant(&c->index, n->in[slot]) : NULL;
         rs_span raw;
-        if (t == NULL || t->dtype != RESECT_INT64 || !rs_tensor_bytes(c->s->m, t, &c->s->arena, &raw, err))
+        if (t == NULL || t->dtype != RESECT_INT64 ||
+                !rs_tensor_bytes(c->s->m, t, &c->s->arena, &raw, err))
                 return NULL;
         int64_t *v = RS_NEW(&c->s->arena, t->count + 1, int64_t, err);
         if (v != NULL)
@@ -68,7 +71,8 @@ ints_move(crossing *c, rs_node *n, const char *attr, resect_error *err)
         if (c->up) {
                 if (a == NULL || a->type != RS_ATTR_INTS)
                         return true;
-                char *wish = rs_arena_printf(&c->s->arena, err, "%s_%s", n->n_out ? n->out[0] : n->op, attr);
+                char *wish = rs_arena_printf(
+                        &c->s->arena, err, "%s_%s", n->n_out ? n->out[0] : n->op, attr);
                 const char *name = wish != NULL ? rs_model_fresh_name(c->s->m, wish, err) : NULL;
                 if (name == NULL || rs_build_ints(c->s, name, a->ints, a->n, err) == NULL)
                         return false;
@@ -80,7 +84,9 @@ ints_move(crossing *c, rs_node *n, const char *attr, resect_error *err)
                 return true;
         const int64_t *v = constant_ints(c, n, 1, &count, err);
         if (v == NULL)
-                return err != NULL && err->code == RESECT_NOMEM ? false : refuse(n, "its second input is computed, not constant", err);
+                return err != NULL && err->code == RESECT_NOMEM
+                               ? false
+                               : refuse(n, "its second input is computed, not constant", err);
         n->n_in = 1;
         return rs_node_set_ints(c->s->m, n, attr, v, count, err);
 }
@@ -92,8 +98,9 @@ forget_int(crossing *c, rs_node *n, const char *attr, int64_t otherwise, resect_
         if (c->up)
                 return true;
         if (rs_node_int(n, attr, otherwise) != otherwise)
-                return rs_fail(err, RESECT_UNSUPPORTED, "--opset: %s (%s): %s=%lld cannot be said there", rs_node_title(n), n->op, attr,
-                        (long long)rs_node_int(n, attr, otherwise));
+                return rs_fail(err, RESECT_UNSUPPORTED,
+                        "--opset: %s (%s): %s=%lld cannot be said there", rs_node_title(n), n->op,
+                        attr, (long long)rs_node_int(n, attr, otherwise));
         rs_node_drop_attr(n, attr);
         return true;
 }
@@ -142,7 +149,8 @@ binary_7(crossing *c, rs_node *n, resect_error *err)
         const bool tail = a != NULL && b != NULL && b->rank >= 0 && b->rank <= a->rank;
         const int64_t axis = rs_node_int(n, "axis", -1);
         rs_node_drop_attr(n, "consumed_inputs");
-        if (rs_node_int(n, "broadcast", 0) != 0 && !same && (!tail || (axis >= 0 && axis != a->rank - b->rank)))
+        if (rs_node_int(n, "broadcast", 0) != 0 && !same &&
+                (!tail || (axis >= 0 && axis != a->rank - b->rank)))
                 return refuse(n, "it broadcasts along an axis that is not the last", err);
         rs_node_drop_attr(n, "broadcast");
         rs_node_drop_attr(n, "axis");
@@ -160,7 +168,9 @@ gemm_7(crossing *c, rs_node *n, resect_error *err)
 static bool
 gemm_11(crossing *c, rs_node *n, resect_error *err)
 {
-        return c->up || (n->n_in > 2 && n->in[2][0] != '\0') ? true : refuse(n, "it has no C, which was not optional there", err);
+        return c->up || (n->n_in > 2 && n->in[2][0] != '\0')
+                       ? true
+                       : refuse(n, "it has no C, which was not optional there", err);
 }
 
 static bool
@@ -173,7 +183,8 @@ bn_7(crossing *c, rs_node *n, resect_error *err)
         return true;
 }
 
-/* 9 has no spatial any more: 1 is what it always does. Of one number a channel, as some exporters write with 0, the meaning is that too. */
+/* 9 has no spatial any more: 1 is what it always does. Of one number a channel, as some exporters
+ * write with 0, the meaning is that too. */
 static bool
 bn_9(crossing *c, rs_node *n, resect_error *err)
 {
@@ -206,7 +217,9 @@ dropout_12(crossing *c, rs_node *n, resect_error *err)
         if (c->up) {
                 const double ratio = rs_node_float(n, "ratio", 0.5f);
                 const char *name = rs_model_fresh_name(c->s->m, "dropout_ratio", err);
-                rs_tensor *t = name != NULL ? rs_model_add_tensor(c->s->m, name, RESECT_FLOAT, 0, NULL, err) : NULL;
+                rs_tensor *t = name != NULL ? rs_model_add_tensor(
+                                                      c->s->m, name, RESECT_FLOAT, 0, NULL, err)
+                                            : NULL;
                 if (t == NULL)
                         return false;
                 rs_tensor_put(t, &ratio, 1);
@@ -215,7 +228,8 @@ dropout_12(crossing *c, rs_node *n, resect_error *err)
         }
         if (n->n_in > 2)
                 return refuse(n, "its training_mode is an input", err);
-        const rs_tensor *t = n->n_in > 1 && n->in[1][0] != '\0' ? rs_constant(&c->index, n->in[1]) : NULL;
+        const rs_tensor *t =
+                n->n_in > 1 && n->in[1][0] != '\0' ? rs_constant(&c->index, n->in[1]) : NULL;
         double *ratio, half = 0.5;
         if (n->n_in > 1 && n->in[1][0] != '\0' && (t == NULL || t->count != 1))
                 return refuse(n, "its ratio is computed, not constant", err);
@@ -255,13 +269,15 @@ reduce_18(crossing *c, rs_node *n, resect_error *err)
 static bool
 shape_15(crossing *c, rs_node *n, resect_error *err)
 {
-        return rs_node_attr(n, "end") != NULL && !c->up ? refuse(n, "it has an end", err) : forget_int(c, n, "start", 0, err);
+        return rs_node_attr(n, "end") != NULL && !c->up ? refuse(n, "it has an end", err)
+                                                        : forget_int(c, n, "start", 0, err);
 }
 
 static bool
 max_8(crossing *c, rs_node *n, resect_error *err)
 {
-        return forget_int(c, n, "storage_order", 0, err) && (c->up || n->n_out < 2 || refuse(n, "it tells indices", err));
+        return forget_int(c, n, "storage_order", 0, err) &&
+               (c->up || n->n_out < 2 || refuse(n, "it tells indices", err));
 }
 static bool
 max_10(crossing *c, rs_node *n, resect_error *err)
@@ -284,7 +300,8 @@ average_19(crossing *c, rs_node *n, resect_error *err)
         return forget_ones(c, n, "dilations", err);
 }
 
-/* Negative axes came with 11 (Flatten, Concat, Squeeze ...): going down they are counted from the front. */
+/* Negative axes came with 11 (Flatten, Concat, Squeeze ...): going down they are counted from the
+ * front. */
 static bool
 axis_11(crossing *c, rs_node *n, resect_error *err)
 {
@@ -300,7 +317,9 @@ axis_11(crossing *c, rs_node *n, resect_error *err)
         int64_t v[RESECT_RANK_MAX];
         if (axes == NULL || axes->type != RS_ATTR_INTS || axes->n > RESECT_RANK_MAX)
                 return true;
-        const int rank = x == NULL || x->rank < 0 ? -1 : strcmp(n->op, "Unsqueeze") == 0 ? x->rank + (int)axes->n : x->rank;
+        const int rank = x == NULL || x->rank < 0          ? -1
+                         : strcmp(n->op, "Unsqueeze") == 0 ? x->rank + (int)axes->n
+                                                           : x->rank;
         for (size_t i = 0; i < axes->n; i++) {
                 v[i] = axes->ints[i];
                 if (v[i] < 0 && rank < 0)
@@ -315,14 +334,19 @@ pad_11(crossing *c, rs_node *n, resect_error *err)
 {
         if (!c->up) {
                 double *value = NULL;
-                const rs_tensor *t = n->n_in > 2 && n->in[2][0] != '\0' ? rs_constant(&c->index, n->in[2]) : NULL;
-                if (n->n_in > 3 || (n->n_in > 2 && n->in[2][0] != '\0' && (t == NULL || t->count != 1)))
-                        return refuse(n, "its value or axes are inputs that cannot be said there", err);
+                const rs_tensor *t = n->n_in > 2 && n->in[2][0] != '\0'
+                                             ? rs_constant(&c->index, n->in[2])
+                                             : NULL;
+                if (n->n_in > 3 ||
+                        (n->n_in > 2 && n->in[2][0] != '\0' && (t == NULL || t->count != 1)))
+                        return refuse(
+                                n, "its value or axes are inputs that cannot be said there", err);
                 if (t != NULL && !rs_tensor_doubles(c->s->m, &c->s->arena, t, &value, err))
                         return false;
                 n->n_in = 2;
                 return ints_move(c, n, "pads", err) &&
-                        (value == NULL || rs_node_set_float(c->s->m, n, "value", (float)*value, err));
+                       (value == NULL ||
+                               rs_node_set_float(c->s->m, n, "value", (float)*value, err));
         }
         const double value = rs_node_float(n, "value", 0);
         if (!ints_move(c, n, "pads", err))
@@ -331,7 +355,8 @@ pad_11(crossing *c, rs_node *n, resect_error *err)
         if (value == 0)
                 return true;
         const char *name = rs_model_fresh_name(c->s->m, "pad_value", err);
-        rs_tensor *t = name != NULL ? rs_model_add_tensor(c->s->m, name, RESECT_FLOAT, 0, NULL, err) : NULL;
+        rs_tensor *t = name != NULL ? rs_model_add_tensor(c->s->m, name, RESECT_FLOAT, 0, NULL, err)
+                                    : NULL;
         if (t == NULL)
                 return false;
         rs_tensor_put(t, &value, 1);
@@ -345,8 +370,11 @@ clip_11(crossing *c, rs_node *n, resect_error *err)
         for (size_t i = 0; i < 2; i++) {
                 if (c->up && rs_node_attr(n, names[i]) != NULL) {
                         const double v = rs_node_float(n, names[i], 0);
-                        const char *name = rs_model_fresh_name(c->s->m, i ? "clip_max" : "clip_min", err);
-                        rs_tensor *t = name != NULL ? rs_model_add_tensor(c->s->m, name, RESECT_FLOAT, 0, NULL, err) : NULL;
+                        const char *name =
+                                rs_model_fresh_name(c->s->m, i ? "clip_max" : "clip_min", err);
+                        rs_tensor *t = name != NULL ? rs_model_add_tensor(c->s->m, name,
+                                                              RESECT_FLOAT, 0, NULL, err)
+                                                    : NULL;
                         if (t == NULL || !add_input(c, n, i + 1, name, err))
                                 return false;
                         rs_tensor_put(t, &v, 1);
@@ -451,8 +479,8 @@ cross_node(crossing *c, rs_node *n, resect_error *err)
                 return refuse(n, "how it changed between versions is not known here", err);
         for (int k = 0; k < 4; k++) {
                 const int i = c->up ? k : 3 - k;
-                if (h->steps[i].cross != NULL && h->steps[i].version > low && h->steps[i].version <= high &&
-                        !h->steps[i].cross(c, n, err))
+                if (h->steps[i].cross != NULL && h->steps[i].version > low &&
+                        h->steps[i].version <= high && !h->steps[i].cross(c, n, err))
                         return false;
         }
         rs_node_touch(n);
@@ -467,9 +495,11 @@ rs_set_opset(rs_surgery *s, int64_t version, resect_error *err)
         crossing c = {.s = s, .from = rs_model_opset(m), .to = version};
         size_t constants;
         if (c.from == 0)
-                return rs_fail(err, RESECT_GRAPH, "--opset: the model does not import ONNX's operators");
+                return rs_fail(
+                        err, RESECT_GRAPH, "--opset: the model does not import ONNX's operators");
         if (c.from > 22)
-                return rs_fail(err, RESECT_UNSUPPORTED, "--opset: the model is of opset %lld, changes after 22 are not known here",
+                return rs_fail(err, RESECT_UNSUPPORTED,
+                        "--opset: the model is of opset %lld, changes after 22 are not known here",
                         (long long)c.from);
         if (c.from == version) {
                 rs_note(s, "opset is %lld already", (long long)version);
@@ -489,7 +519,14 @@ rs_set_opset(rs_surgery *s, int64_t version, resect_error *err)
                 if (m->opsets[i].domain[0] == '\0')
                         m->opsets[i].version = version;
         /* Which IR version knows an opset: onnx/helper.py, OP_SET_ID_VERSION_MAP. */
-        const int64_t ir = version <= 8 ? 3 : version == 9 ? 4 : version == 10 ? 5 : version == 11 ? 6 : version <= 14 ? 7 : version <= 18 ? 8 : version <= 20 ? 9 : 10;
+        const int64_t ir = version <= 8    ? 3
+                           : version == 9  ? 4
+                           : version == 10 ? 5
+                           : version == 11 ? 6
+                           : version <= 14 ? 7
+                           : version <= 18 ? 8
+                           : version <= 20 ? 9
+                                           : 10;
         if (ok && m->ir_version < ir)
                 m->ir_version = ir;
         if (!ok)

@@ -8,7 +8,8 @@
 
 enum { RS_PART_STEM = 0, RS_PART_POOL = 10000, RS_PART_HEAD = 10001 };
 
-/* Where in the network, from the input on: stem, stages 1 ..., pool, head; block -1 is the whole stage. */
+/* Where in the network, from the input on: stem, stages 1 ..., pool, head; block -1 is the whole
+ * stage. */
 typedef struct rs_part_id {
         int stage, block;
 } rs_part_id;
@@ -22,7 +23,8 @@ typedef struct rs_parts {
 bool rs_parts_find(rs_surgery *s, rs_parts *p, resect_error *err) RESECT_MUST;
 void rs_parts_free(rs_parts *p);
 /* "layer3.5" of the model at hand; fails with ARG, saying what there is. */
-bool rs_part_parse(const rs_parts *p, const char *what, const char *text, rs_part_id *id, resect_error *err) RESECT_MUST;
+bool rs_part_parse(const rs_parts *p, const char *what, const char *text, rs_part_id *id,
+        resect_error *err) RESECT_MUST;
 /* "layer3.5.conv2" -> {3, 5}; false for names that are none. */
 bool rs_part_read(const char *name, rs_part_id *id);
 bool rs_part_of_tensor(const rs_parts *p, const char *tensor, rs_part_id *id);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * reset: parts of a trained network made as they were before training: Conv by He et al. (fan-out), BatchNormalization to the
- * identity (the last one of a block too, as in the paper), affine maps as PyTorch starts them. What a tensor gets depends on
- * what reads it. A tensor that nodes outside the choice read as well is left to them, and the chosen node gets its own.
+ * reset: parts of a trained network made as they were before training: Conv by He et al. (fan-out),
+ * BatchNormalization to the identity (the last one of a block too, as in the paper), affine maps as
+ * PyTorch starts them. What a tensor gets depends on what reads it. A tensor that nodes outside the
+ * choice read as well is left to them, and the chosen node gets its own.
  */
 #include "edit/edit.h"
 #include "edit/parts.h"
@@ -13,7 +14,8 @@
 
 typedef enum law { HE, UNIFORM, ONE, ZERO } law;
 
-/* What a slot of a node starts as; false when it is no parameter of a kind we know. fan_in is of the affine node. */
+/* What a slot of a node starts as; false when it is no parameter of a kind we know. fan_in is of
+ * the affine node. */
 static bool
 law_of(const rs_node *n, size_t slot, law *l)
 {
@@ -26,7 +28,8 @@ law_of(const rs_node *n, size_t slot, law *l)
                 return slot >= 1 && slot <= 4;
         }
         *l = UNIFORM;
-        return (rs_is_op(n, "Gemm") && (slot == 1 || slot == 2)) || (rs_is_op(n, "MatMul") && slot == 1);
+        return (rs_is_op(n, "Gemm") && (slot == 1 || slot == 2)) ||
+               (rs_is_op(n, "MatMul") && slot == 1);
 }
 
 /* Inputs of an affine map's unit: what its uniform law divides by. */
@@ -65,7 +68,8 @@ renew(work *w, rs_node *n, size_t slot, law l, double bound, bool own, resect_er
                         return false;
         } else {
                 const char *name = rs_model_fresh_name(m, t->name, err);
-                t = name != NULL ? rs_model_add_tensor(m, name, t->dtype, t->rank, dims, err) : NULL;
+                t = name != NULL ? rs_model_add_tensor(m, name, t->dtype, t->rank, dims, err)
+                                 : NULL;
                 if (t == NULL)
                         return false;
                 n->in[slot] = stream = t->name;
@@ -102,8 +106,9 @@ tensor_chosen(const choice *c, const char *tensor)
         return rs_part_of_tensor(&c->parts, tensor, &id) && rs_part_compare(id, c->from) >= 0;
 }
 
-/* A tensor that several nodes share stands in the anatomy under its first reader's part. --from therefore asks the node: it is meant
-   when a parameter of its own says so, or when what it reads has been found behind the cut. */
+/* A tensor that several nodes share stands in the anatomy under its first reader's part. --from
+   therefore asks the node: it is meant when a parameter of its own says so, or when what it reads
+   has been found behind the cut. */
 static bool
 node_chosen(const choice *c, const resect_anatomy *a, const rs_node *n)
 {
@@ -168,7 +173,8 @@ prove(rs_surgery *s, const choice *c, resect_error *err)
                         return rs_prove(s, &b->input, &b->input, 1, err);
         }
         const char *features = c->parts.anatomy->tail.features;
-        return c->from.stage < RS_PART_POOL || features == NULL || rs_prove(s, &features, &features, 1, err);
+        return c->from.stage < RS_PART_POOL || features == NULL ||
+               rs_prove(s, &features, &features, 1, err);
 }
 
 static bool
@@ -182,11 +188,13 @@ reset(rs_surgery *s, choice *c, uint64_t seed, resect_error *err)
                 if (!renew_node(&w, c, g->nodes[i], err))
                         return false;
         if (w.tensors == 0)
-                return rs_fail(err, RESECT_ARG, "%s means no weights of a Conv, BatchNormalization, Gemm or MatMul",
+                return rs_fail(err, RESECT_ARG,
+                        "%s means no weights of a Conv, BatchNormalization, Gemm or MatMul",
                         c->match != NULL ? c->match : rs_setting(s, "from"));
         if (w.thawed != 0 && !rs_model_store_frozen(s->m, err))
                 return false;
-        rs_note(s, "reset %zu tensors (%.0f numbers), seed %llu", w.tensors, w.numbers, (unsigned long long)seed);
+        rs_note(s, "reset %zu tensors (%.0f numbers), seed %llu", w.tensors, w.numbers,
+                (unsigned long long)seed);
         if (w.thawed != 0)
                 rs_note(s, "%zu of them were frozen and are not any more", w.thawed);
         return rs_graph_prune(s->m, err);
@@ -203,13 +211,16 @@ run(rs_surgery *s, resect_error *err)
         if (!rs_setting_int(s, "seed", 0, INT64_MAX, 0, &seed, err))
                 return false;
         bool ok = rs_parts_find(s, &c.parts, err) &&
-                (from == NULL || rs_part_parse(&c.parts, "--from", from, &c.from, err)) && reset(s, &c, (uint64_t)seed, err);
+                  (from == NULL || rs_part_parse(&c.parts, "--from", from, &c.from, err)) &&
+                  reset(s, &c, (uint64_t)seed, err);
         rs_parts_free(&c.parts);
         return ok;
 }
 
 static const resect_option options[] = {
-        {"from", "PART", "from the beginning of this part to the end, the classifier included: layer4, layer3.10, head"},
+        {"from", "PART",
+                "from the beginning of this part to the end, the classifier included: layer4, "
+                "layer3.10, head"},
         {"match", "GLOB", "tensors whose name or part matches: 'layer4.*', '*.bn?.weight'"},
         {"seed", "N", "of the random weights (0)"},
         {NULL, NULL, NULL},
@@ -218,12 +229,14 @@ static const resect_option options[] = {
 const rs_edit rs_edit_reset = {
         .face = {.name = "reset",
                 .brief = "make weights random again",
-                .description =
-                        "Gives a part of the network the weights that it had before any training: Conv a normal distribution of variance "
-                        "2 / (output channels x kernel size) and bias 0, BatchNormalization scale 1, bias 0, mean 0, variance 1, the "
-                        "classifier PyTorch's default. The graph stays as it is.\n\n"
-                        "The numbers depend on the seed and each tensor's name alone. Tensors that other nodes share are copied "
-                        "first; frozen ones are thawed.",
+                .description = "Gives a part of the network the weights that it had before any "
+                               "training: Conv a normal distribution of variance "
+                               "2 / (output channels x kernel size) and bias 0, BatchNormalization "
+                               "scale 1, bias 0, mean 0, variance 1, the "
+                               "classifier PyTorch's default. The graph stays as it is.\n\n"
+                               "The numbers depend on the seed and each tensor's name alone. "
+                               "Tensors that other nodes share are copied "
+                               "first; frozen ones are thawed.",
                 .example = "resect-reset --from layer4 --seed 1 < resnet101.onnx > half.onnx\n"
                            "resect-reset --match 'head*' model.onnx -o fresh-head.onnx",
                 .options = options},

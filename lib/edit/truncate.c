@@ -91,7 +91,8 @@ drop(rs_surgery *s, resect_anatomy *a, const char *text, resect_error *err)
                 first++;
         const char *kept = a->blocks[first].input, *after = kept, *was = NULL, *is = NULL;
         for (size_t i = first; i < a->n_blocks && gone[i]; i++)
-                if (is_output(&s->m->graph, a->blocks[i].output)) /* its input takes the output's name over */
+                if (is_output(&s->m->graph,
+                            a->blocks[i].output)) /* its input takes the output's name over */
                         after = a->blocks[i].output;
         if (!rs_prove(s, &kept, &after, 1, err))
                 return false;
@@ -143,11 +144,11 @@ remember(rs_surgery *s, const resect_anatomy *a, ending *e, resect_error *err)
         return e->labels != NULL;
 }
 
-/* A head like the one before, in the place of the output cut: as many classes, the same labels, the same output
- * name, fresh weights. */
+/* A head like the one before, in the place of the output cut: as many classes, the same labels, the
+ * same output name, fresh weights. */
 static bool
-regrow(rs_surgery *s, const char *features, int64_t channels, const ending *e, uint64_t seed,
-        resect_error *err)
+regrow(rs_surgery *s, const char *cut, const char *features, int64_t channels, const ending *e,
+        uint64_t seed, resect_error *err)
 {
         const char *softmax = NULL;
         rs_head_spec spec = {.classes = e->classes, .seed = seed, .output = e->output};
@@ -192,8 +193,9 @@ after(rs_surgery *s, resect_anatomy *a, const char *part, uint64_t seed, resect_
         const size_t left = s->m->graph.n_nodes;
         int64_t channels = 0;
         const char *features = pool ? rs_pool_and_squeeze(s, name, &channels, err) : name;
-        if (features == NULL || !(end.classes != 0 ? regrow(s, name, features, channels, &end, seed, err)
-                                                   : rs_end_at(s, name, features, err)))
+        if (features == NULL ||
+                !(end.classes != 0 ? regrow(s, name, features, channels, &end, seed, err)
+                                   : rs_end_at(s, name, features, err)))
                 return false;
         rs_note(s, "cut behind %s (%s); %zu nodes of the trunk left", part, name, left);
         return resect_model_set_labels(s->m, (const char *const *)end.labels,

@@ -1,1 +1,4 @@
 # SPDX-License-Identifier: 0BSD
+check_PROGRAMS += tests/unit/test_edit
+tests_unit_test_edit_SOURCES = tests/unit/test_edit.c tests/unit/forms.c tests/unit/forms.h tests/unit/unit.h
+tests_unit_test_edit_LDADD = $(UNIT_LIBS) -lm

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * Every edit on every form that exporters write. Each run has --verify, so that the executor compares what must not change; then
- * the checker looks at the result, the model is written and read again, and what the edit had no business with must have
- * kept its bytes.
+ * Every edit on every form that exporters write. Each run has --verify, so that the executor
+ * compares what must not change; then the checker looks at the result, the model is written and
+ * read again, and what the edit had no business with must have kept its bytes.
  */
 #include "unit.h"
 
@@ -22,13 +22,34 @@ static const form forms[] = {
         {.blocks = {1, 2}, .bottleneck = true, .v2 = true, .squeeze = SQUEEZE_RESHAPE},
         {.blocks = {2, 2}, .bottleneck = true, .v2 = true, .stride = STRIDE_SLIM, .bn = BN_FOLDED},
         {.blocks = {1, 2}, .bn = BN_FOLDED, .fixed_batch = true},
-        {.blocks = {1, 2}, .bn = BN_KEPT_ZERO_BIAS, .pool = POOL_MEAN_INPUT, .squeeze = SQUEEZE_NONE, .opset = 18},
-        {.blocks = {1, 2}, .stem = STEM_CIFAR, .shortcut = SHORTCUT_A, .squeeze = SQUEEZE_RESHAPE_ZERO},
+        {.blocks = {1, 2},
+                .bn = BN_KEPT_ZERO_BIAS,
+                .pool = POOL_MEAN_INPUT,
+                .squeeze = SQUEEZE_NONE,
+                .opset = 18},
+        {.blocks = {1, 2},
+                .stem = STEM_CIFAR,
+                .shortcut = SHORTCUT_A,
+                .squeeze = SQUEEZE_RESHAPE_ZERO},
         {.blocks = {1, 2}, .stem = STEM_CIFAR, .squeeze = SQUEEZE_DYNAMIC, .opset = 9},
-        {.blocks = {1, 2}, .stem = STEM_DEEP, .shortcut = SHORTCUT_AVGPOOL, .affine = AFFINE_MATMUL, .end = END_SOFTMAX},
+        {.blocks = {1, 2},
+                .stem = STEM_DEEP,
+                .shortcut = SHORTCUT_AVGPOOL,
+                .affine = AFFINE_MATMUL,
+                .end = END_SOFTMAX},
         {.blocks = {1, 2}, .affine = AFFINE_CONV, .squeeze = SQUEEZE_NONE},
-        {.blocks = {1, 2}, .sum = true, .listed = true, .pool = POOL_AVERAGE, .squeeze = SQUEEZE_RESHAPE, .opset = 8},
-        {.blocks = {1, 2}, .nhwc = true, .pads = true, .squeeze = SQUEEZE_SQUEEZE, .affine = AFFINE_MATMUL, .end = END_SOFTMAX,
+        {.blocks = {1, 2},
+                .sum = true,
+                .listed = true,
+                .pool = POOL_AVERAGE,
+                .squeeze = SQUEEZE_RESHAPE,
+                .opset = 8},
+        {.blocks = {1, 2},
+                .nhwc = true,
+                .pads = true,
+                .squeeze = SQUEEZE_SQUEEZE,
+                .affine = AFFINE_MATMUL,
+                .end = END_SOFTMAX,
                 .opset = 13},
         {.blocks = {1, 2}, .identity = true, .dropout = true},
         {.blocks = {1, 2}, .se = true, .bottleneck = true, .groups = 2},
@@ -38,7 +59,7 @@ static const form forms[] = {
         {.blocks = {1, 2}, .pool = POOL_NONE, .squeeze = SQUEEZE_NONE, .affine = AFFINE_NONE},
         {.blocks = {1, 2}, .fixed_batch = true, .squeeze = SQUEEZE_RESHAPE, .opset = 11},
 };
-enum { N_FORMS = sizeof forms / sizeof *forms };
+enum { N_FORMS = sizeof forms / sizeof *forms, N_LINES = 10 };
 
 static int verified;
 
@@ -47,7 +68,8 @@ on_note(void *ctx, const char *line)
 {
         if (getenv("TEST_EDIT_TALK") != NULL)
                 printf("  [%s] %s\n", (const char *)ctx, line);
-        verified += strncmp(line, "verified: ", 10) == 0 && strcmp(line, "verified: nothing to compare") != 0;
+        verified += strncmp(line, "verified: ", 10) == 0 &&
+                    strcmp(line, "verified: nothing to compare") != 0;
 }
 
 static void
@@ -97,7 +119,8 @@ sound(resect_model *m, const char *what)
         ck_assert_msg(errors == 0, "%s leaves %zu errors", what, errors);
 }
 
-/* What stands in a file is what stands in memory: written, read, the same outputs as far as the proof looked. */
+/* What stands in a file is what stands in memory: written, read, the same outputs as far as the
+ * proof looked. */
 static resect_model *
 again(resect_model *m, const char *what)
 {
@@ -138,9 +161,10 @@ on_form(int i, const char *text)
 
 START_TEST(what_keeps_the_function)
 {
-        static const char *const lines[] = {"freeze --all-but-head", "freeze --until layer1", "fold --bn", "fold --unfold", "edit --canon",
-                "edit --strip-docs", "edit --preprocess meta", "edit --rename layer1.0.conv1.weight=w", "edit --batch sym",
-                "edit --batch 2"};
+        static const char *const lines[N_LINES] = {"freeze --all-but-head", "freeze --until layer1",
+                "fold --bn", "fold --unfold", "edit --canon", "edit --strip-docs",
+                "edit --preprocess meta", "edit --rename layer1.0.conv1.weight=w",
+                "edit --batch sym", "edit --batch 2"};
         resect_model_free(on_form(_i % N_FORMS, lines[_i / N_FORMS]));
 }
 END_TEST
@@ -175,7 +199,8 @@ START_TEST(heads)
                 ck_assert(strstr(err.msg, "--replace") != NULL);
         }
         resect_model_free(m);
-        m = on_form(_i, had ? "head --classes 7 --replace --hidden 5,6 --dropout 0.3" : "head --classes 7 --init zero");
+        m = on_form(_i, had ? "head --classes 7 --replace --hidden 5,6 --dropout 0.3"
+                            : "head --classes 7 --init zero");
         resect_anatomy *a = resect_anatomy_find(m, &err);
         CK_OK(a != NULL, err);
         ck_assert_int_eq(a->summary.n_classes, 7);
@@ -211,7 +236,8 @@ START_TEST(truncations)
         resect_model_free(m);
         m = form_make(&forms[_i], 1);
         ck_assert(!run(m, "truncate --drop layer2.0"));
-        ck_assert_msg(forms[_i].blocks[1] == 1 || strstr(err.msg, "layer2.1") != NULL, "%s", err.msg);
+        ck_assert_msg(
+                forms[_i].blocks[1] == 1 || strstr(err.msg, "layer2.1") != NULL, "%s", err.msg);
         resect_model_free(m);
 }
 END_TEST
@@ -240,10 +266,13 @@ START_TEST(versions)
                 char text[64];
                 snprintf(text, sizeof text, "edit --opset %d", to[k]);
                 resect_model *m = form_make(&forms[_i], 1);
-                /* What cannot be said in the older version is a clear refusal; everything else works. */
+                /* What cannot be said in the older version is a clear refusal; everything else
+                 * works. */
                 if (!run(m, text)) {
-                        ck_assert_msg(err.code == RESECT_UNSUPPORTED, "form %d: %s: %s", _i, text, err.msg);
-                        const bool allowed = forms[_i].shortcut == SHORTCUT_A || (forms[_i].squeeze == SQUEEZE_DYNAMIC);
+                        ck_assert_msg(err.code == RESECT_UNSUPPORTED, "form %d: %s: %s", _i, text,
+                                err.msg);
+                        const bool allowed = forms[_i].shortcut == SHORTCUT_A ||
+                                             (forms[_i].squeeze == SQUEEZE_DYNAMIC);
                         ck_assert_msg(allowed, "form %d: %s: %s", _i, text, err.msg);
                 } else {
                         sound(m, text);
@@ -256,11 +285,13 @@ END_TEST
 START_TEST(inputs)
 {
         const form *f = &forms[_i];
-        static const char *const lines[] = {"edit --bgr", "edit --channels 1", "edit --channels 4", "edit --bgr --channels 1"};
+        static const char *const lines[] = {
+                "edit --bgr", "edit --channels 1", "edit --channels 4", "edit --bgr --channels 1"};
         for (size_t k = 0; k < 4; k++) {
                 resect_model *m = form_make(f, 1);
                 const bool ok = run(m, lines[k]);
-                ck_assert_msg(ok != f->data_bn, "form %d: %s: %s", _i, lines[k], ok ? "went through a norm of the planes" : err.msg);
+                ck_assert_msg(ok != f->data_bn, "form %d: %s: %s", _i, lines[k],
+                        ok ? "went through a norm of the planes" : err.msg);
                 ck_assert(!ok || verified > 0);
                 if (ok)
                         sound(m, lines[k]);
@@ -274,18 +305,20 @@ END_TEST
 int
 main(void)
 {
+        const struct {
+                const char *name;
+                const TTest *test;
+                int rounds; /* for each form */
+        } cases[] = {{"function", what_keeps_the_function, N_LINES}, {"strip", strips, 1},
+                {"head", heads, 1}, {"truncate", truncations, 1}, {"reset", resets, 1},
+                {"extract", extracts, 1}, {"opset", versions, 1}, {"input", inputs, 1}};
         Suite *s = suite_create("edit");
-        TCase *c = tcase_create("forms");
-        tcase_set_timeout(c, 300);
-        tcase_add_loop_test(c, what_keeps_the_function, 0, 10 * N_FORMS);
-        tcase_add_loop_test(c, strips, 0, N_FORMS);
-        tcase_add_loop_test(c, heads, 0, N_FORMS);
-        tcase_add_loop_test(c, truncations, 0, N_FORMS);
-        tcase_add_loop_test(c, resets, 0, N_FORMS);
-        tcase_add_loop_test(c, extracts, 0, N_FORMS);
-        tcase_add_loop_test(c, versions, 0, N_FORMS);
-        tcase_add_loop_test(c, inputs, 0, N_FORMS);
-        suite_add_tcase(s, c);
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+                TCase *c = tcase_create(cases[i].name);
+                tcase_set_timeout(c, 300);
+                tcase_add_loop_test(c, cases[i].test, 0, cases[i].rounds * N_FORMS);
+                suite_add_tcase(s, c);
+        }
         SRunner *r = srunner_create(s);
         srunner_run_all(r, CK_NORMAL);
         const int failed = srunner_ntests_failed(r);
