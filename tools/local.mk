@@ -8,19 +8,23 @@ CUT += tools/resect-new
 CUT += tools/resect-strip
 CUT += tools/resect-head
 CUT += tools/resect-truncate
+CUT += tools/resect-reset
 CUT += tools/resect-freeze
 CUT += tools/resect-fold
+CUT += tools/resect-edit
 RUN += tools/resect-run
 RUN += tools/resect-tune
 RUN += tools/resect-eval
 
 bin_PROGRAMS += tools/resect $(LOOK) $(CUT) $(RUN)
 
+tools_resect_edit_SOURCES = tools/edit.c
 tools_resect_eval_SOURCES = tools/eval.c
 tools_resect_fold_SOURCES = tools/fold.c
 tools_resect_freeze_SOURCES = tools/freeze.c
 tools_resect_head_SOURCES = tools/head.c
 tools_resect_new_SOURCES = tools/new.c
+tools_resect_reset_SOURCES = tools/reset.c
 tools_resect_run_SOURCES = tools/run.c tools/run.h tools/run_time.c tools/run_vectors.c
 tools_resect_strip_SOURCES = tools/strip.c
 tools_resect_truncate_SOURCES = tools/truncate.c
