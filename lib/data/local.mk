@@ -9,6 +9,7 @@ libcore_la_SOURCES += \
 	lib/data/loader.c \
 	lib/data/manifest.c \
 	lib/data/notes.c \
+	lib/data/npz.c \
 	lib/data/open.c \
 	lib/data/sample.c \
 	lib/data/scan.c

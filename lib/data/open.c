@@ -17,6 +17,8 @@ read_file_source(resect_data *d, resect_error *err)
                 return rs_fail(err, RESECT_IO, "%s: %s", d->path, strerror(errno));
         if (n == 0)
                 return rs_fail(err, RESECT_FORMAT, "%s: an empty file", d->path);
+        if (memcmp(head, "PK\3\4", 4) == 0)
+                return rs_data_npz(d, err);
         if ((head[0] == 0x1f && head[1] == 0x8b) || (n == 4 && head[0] == 0 && head[1] == 0))
                 return rs_data_idx(d, false, err);
         return rs_data_manifest(d, err);

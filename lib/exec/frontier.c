@@ -16,20 +16,11 @@ struct walk {
         rs_map alive, after, listed; /* value names */
 };
 
-static int64_t
-opset_of(const resect_model *m, const char *domain)
-{
-        for (size_t i = 0; i < m->n_opsets; i++)
-                if (!strcmp(m->opsets[i].domain, domain))
-                        return m->opsets[i].version;
-        return 1;
-}
-
 /* Whether the node itself holds something that training changes. */
 static bool
 changes(struct walk *w, const rs_node *node)
 {
-        const rs_op *op = rs_op_find(node->domain, node->op, opset_of(w->m, node->domain));
+        const rs_op *op = rs_op_of(w->m, node, NULL);
         if (!op)
                 return false;
         if (!strcmp(op->name, "Dropout"))
@@ -52,7 +43,7 @@ changes(struct walk *w, const rs_node *node)
 static bool
 has_weight(struct walk *w, const rs_node *node)
 {
-        const rs_op *op = rs_op_find(node->domain, node->op, opset_of(w->m, node->domain));
+        const rs_op *op = rs_op_of(w->m, node, NULL);
         for (size_t i = 0; i < node->n_in && i < 32; i++) {
                 const rs_link *l = rs_index_find(&w->index, node->in[i]);
                 if (rs_map_get(&w->after, node->in[i]) ||

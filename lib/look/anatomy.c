@@ -74,15 +74,6 @@ describe_tail(resect_anatomy *a)
                 s->n_features = a->blocks[a->n_blocks - 1].pub.out_channels;
 }
 
-static int64_t
-opset_of(const resect_model *m, const char *domain)
-{
-        for (size_t i = 0; i < m->n_opsets; i++)
-                if (!strcmp(m->opsets[i].domain, domain))
-                        return m->opsets[i].version;
-        return 0;
-}
-
 /* Folded: the first convolution of a block is followed by no normalisation. Trainable: a gradient
    can come from the output to every parameter, that is through every node that both live on the
    picture and lead to the output. */
@@ -112,7 +103,7 @@ describe_nodes(resect_anatomy *a, resect_error *err)
         s->trainable = path.n > 0;
         for (size_t i = 0; i < path.n; i++) {
                 const rs_node *n = path.at[i];
-                const rs_op *op = rs_op_find(n->domain, n->op, opset_of(a->model, n->domain));
+                const rs_op *op = rs_op_of(a->model, n, NULL);
                 s->trainable &= op && (op->backward || op->view);
         }
         return true;

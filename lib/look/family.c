@@ -43,6 +43,8 @@ depth_of(const resect_anatomy *a, bool *cut)
 {
         const char *found = NULL;
         int stages = (int)a->summary.n_stages;
+        if (stages < 3) /* two stages are too little to go by */
+                return NULL;
         for (size_t f = 0; f < N_FAMILIES && stages <= 4; f++) {
                 bool fits = families[f].kind == a->blocks[0].pub.kind;
                 for (int s = 0; fits && s < stages; s++)
@@ -141,12 +143,12 @@ name_family(resect_anatomy *a)
         if (cut)
                 snprintf(suffix, sizeof suffix, " up to layer%zu", a->summary.n_stages);
         if (b->pub.kind == RESECT_BOTTLENECK && groups > 1 && inner > 0 && inner % groups == 0)
-                snprintf(out, size, "%.3sresnext%.3s_%dx%dd%.20s", extra, depth,
-                        (int)groups, (int)(inner / groups), suffix);
+                snprintf(out, size, "%.3sresnext%.3s_%dx%dd%.20s", extra, depth, (int)groups,
+                        (int)(inner / groups), suffix);
         else if (b->pub.kind == RESECT_BOTTLENECK && inner > 64 && inner % 64 == 0 &&
                  b->pub.out_channels == 256)
-                snprintf(out, size, "wide_%.3sresnet%.3s_%d%.20s", extra, depth,
-                        (int)(inner / 64), suffix);
+                snprintf(out, size, "wide_%.3sresnet%.3s_%d%.20s", extra, depth, (int)(inner / 64),
+                        suffix);
         else
                 snprintf(out, size, "%.3sresnet%.3s%.20s", extra, depth, suffix);
 }

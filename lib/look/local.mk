@@ -2,6 +2,11 @@
 libcore_la_SOURCES += \
 	lib/look/anatomy.c lib/look/anatomy.h \
 	lib/look/blocks.c \
+	lib/look/check.c lib/look/check.h \
+	lib/look/check_external.c \
+	lib/look/check_names.c \
+	lib/look/check_nodes.c \
+	lib/look/check_types.c \
 	lib/look/count.c \
 	lib/look/family.c \
 	lib/look/kinds.c \

@@ -132,3 +132,21 @@ rs_external_bytes(const resect_model *m, const rs_tensor *t, rs_span *out, resec
         *out = (rs_span){f->bytes.data ? f->bytes.data + t->offset : NULL, t->bytes};
         return true;
 }
+
+bool
+rs_external_size(const resect_model *m, const char *location, uint64_t *size, resect_error *err)
+{
+        struct file *f;
+        if (!m->base)
+                return rs_fail(err, RESECT_ARG,
+                        "a model that comes from a stream has no folder: say which with --base "
+                        "DIR");
+        if (!m->external)
+                return rs_fail(err, RESECT_ARG, "external data in a model that was not read");
+        pthread_mutex_lock(&m->external->lock);
+        bool ok = open_file(m, m->external, location, &f, err);
+        pthread_mutex_unlock(&m->external->lock);
+        if (ok)
+                *size = f->bytes.size;
+        return ok;
+}

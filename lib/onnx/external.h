@@ -18,4 +18,8 @@ void rs_external_free(rs_external *e); /* NULL is fine */
 bool rs_external_bytes(
         const resect_model *m, const rs_tensor *t, rs_span *out, resect_error *err) RESECT_MUST;
 
+/* The size of an external file, opened as above. */
+bool rs_external_size(
+        const resect_model *m, const char *location, uint64_t *size, resect_error *err) RESECT_MUST;
+
 #endif

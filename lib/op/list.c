@@ -23,3 +23,16 @@ rs_op_find(const char *domain, const char *name, int64_t opset)
                         return *o;
         return NULL;
 }
+
+const rs_op *
+rs_op_of(const resect_model *m, const rs_node *n, int64_t *opset)
+{
+        const char *domain = strcmp(n->domain, "ai.onnx") ? n->domain : "";
+        int64_t version = m->n_opsets || *domain ? 0 : 1;
+        for (size_t i = 0; i < m->n_opsets; i++)
+                if (!strcmp(m->opsets[i].domain, domain))
+                        version = m->opsets[i].version;
+        if (opset)
+                *opset = version;
+        return rs_op_find(domain, n->op, version);
+}

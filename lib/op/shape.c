@@ -114,29 +114,18 @@ start(struct shaper *s, resect_error *err)
         return true;
 }
 
-static int64_t
-opset_of(const resect_model *m, const char *domain)
-{
-        for (size_t i = 0; i < m->n_opsets; i++)
-                if (!strcmp(m->opsets[i].domain, domain))
-                        return m->opsets[i].version;
-        return 0;
-}
-
 /* Fills x for a node; false when its outputs cannot be inferred. */
 static bool
 prepare(struct shaper *s, const rs_node *n, rs_infer *x, const rs_op **op)
 {
-        const char *domain = strcmp(n->domain, "ai.onnx") ? n->domain : "";
         *x = (rs_infer){.arena = &s->types->arena,
                 .model = s->model,
                 .symbols = &s->types->symbols,
                 .node = n,
-                .opset = opset_of(s->model, domain),
                 .n_in = n->n_in,
                 .n_out = n->n_out,
                 .threads = 1};
-        *op = rs_op_find(domain, n->op, x->opset);
+        *op = rs_op_of(s->model, n, &x->opset);
         if (!*op || n->n_in > RS_IN_MAX || n->n_out > RS_OUT_MAX)
                 return false;
         for (size_t i = 0; i < n->n_in; i++) {

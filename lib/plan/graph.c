@@ -178,15 +178,6 @@ value_read(struct walk *w, const rs_node *node, const char *name, resect_error *
         return -1;
 }
 
-static int64_t
-opset_of(const resect_model *m, const char *domain)
-{
-        for (size_t i = 0; i < m->n_opsets; i++)
-                if (!strcmp(m->opsets[i].domain, domain))
-                        return m->opsets[i].version;
-        return 1;
-}
-
 /* Turns integers that inference knows into bytes, so that kernels and callers can read them. */
 static bool
 make_known(resect_plan *p, rs_pvalue *v, resect_error *err)
@@ -226,7 +217,7 @@ rs_plan_infer(resect_plan *p, rs_pstep *s, resect_error *err)
                 .model = p->model,
                 .symbols = &p->symbols,
                 .node = node,
-                .opset = opset_of(p->model, node->domain),
+
                 .training = p->training,
                 .frozen = is_frozen_statistics(p, s->op, node),
                 .unbiased = p->bn_unbiased,
@@ -242,6 +233,7 @@ rs_plan_infer(resect_plan *p, rs_pstep *s, resect_error *err)
         }
         for (size_t j = 0; j < s->n_out; j++)
                 x->wanted[j] = *node->out[j];
+        rs_op_of(p->model, node, &x->opset);
         if (!s->op->infer(x, err))
                 return NULL;
         s->state = x->state;
@@ -313,8 +305,8 @@ add_step(struct walk *w, const rs_node *node, resect_error *err)
                 return false;
         if (done)
                 return true;
-        int64_t opset = opset_of(p->model, node->domain);
-        const rs_op *op = rs_op_find(node->domain, node->op, opset);
+        int64_t opset;
+        const rs_op *op = rs_op_of(p->model, node, &opset);
         if (!op)
                 return rs_fail(err, RESECT_UNSUPPORTED,
                         "%s: operator %s%s%s of opset %lld cannot be executed",

@@ -3,6 +3,7 @@
 dist_check_SCRIPTS += \
 	tests/peers/opsets.sh \
 	tests/peers/outputs.sh \
+	tests/peers/pictures.sh \
 	tests/peers/real.sh \
 	tests/peers/vectors.sh
 EXTRA_DIST += \
@@ -12,4 +13,5 @@ EXTRA_DIST += \
 	tests/peers/opsets.py \
 	tests/peers/ort.js \
 	tests/peers/ort_folders.js \
-	tests/peers/peers.sh
+	tests/peers/peers.sh \
+	tests/peers/pictures.py

@@ -216,7 +216,7 @@ static inline void
 save(const char *path, struct bytes b)
 {
         FILE *f = fopen(path, "wb");
-        if (!f || fwrite(b.data, 1, b.size, f) != b.size || fclose(f) != 0)
+        if (!f || (b.size && fwrite(b.data, 1, b.size, f) != b.size) || fclose(f) != 0)
                 abort();
 }
 

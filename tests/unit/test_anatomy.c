@@ -237,8 +237,9 @@ START_TEST(families)
         family(&(form){.blocks = {3, 8, 36, 3}, .bottleneck = true}, "resnet152");
         family(&(form){.blocks = {3, 4, 23}, .bottleneck = true, .affine = AFFINE_NONE},
                 "resnet101 up to layer3");
-        family(&(form){.blocks = {3, 4}, .bottleneck = true, .affine = AFFINE_NONE},
+        family(&(form){.blocks = {3, 4, 7}, .bottleneck = true, .affine = AFFINE_NONE},
                 "residual network");
+        family(&(form){.blocks = {2, 2}, .affine = AFFINE_NONE}, "residual network");
         family(&(form){.blocks = {2, 2, 2, 2}, .bottleneck = true, .se = true}, "seresnet26");
         family(&(form){.blocks = {3, 3, 3}, .stem = STEM_CIFAR, .width = 16}, "resnet20");
         family(&(form){.blocks = {3, 3, 3},
