@@ -117,8 +117,7 @@ cli_width(const char *s)
 /* Words on standard error
  * ---------------------------------------------------------------------------------------------- */
 
-static void
-say(const char *fmt, va_list args)
+static void RESECT_PRINTF(1, 0) say(const char *fmt, va_list args)
 {
         char line[2048];
 

@@ -10,8 +10,8 @@
 
 enum { IR_NEWEST = 13 };
 
-static void
-report(rs_check *c, bool fatal, const char *where, const char *fmt, va_list ap)
+static void RESECT_PRINTF(4, 0)
+        report(rs_check *c, bool fatal, const char *where, const char *fmt, va_list ap)
 {
         char raw[RESECT_ERROR_MAX];
         resect_error safe;
