@@ -30,6 +30,7 @@ TESTS += $(check_PROGRAMS)
 endif
 include tests/cli/local.mk
 include tests/peers/local.mk
+include tests/fuzz/local.mk
 TESTS += $(dist_check_SCRIPTS)
 
 # Everything but the comparisons with other people's programs: what the sanitizers are run on.

@@ -13,21 +13,32 @@
 
 enum { CHUNKS = 256, CHUNK_BYTES = 8 << 20 };
 
+struct memory {
+        size_t most;
+        bool failed;
+};
+
 struct reader {
         png_structp png;
         png_infop info;
         rs_span rest;
         rs_picture picture; /* 1 to 4 channels until flatten */
-        bool nomem;
+        struct memory memory;
         resect_error *err;
 };
 
+/* libpng takes the length that an eXIf chunk declares on trust, whatever the limit for chunks. No
+ * chunk is longer than the file, and nothing else that pictures of our sizes need is longer than a
+ * chunk may be. */
 static png_voidp
 allocate(png_structp png, png_alloc_size_t size)
 {
+        struct memory *m = png_get_mem_ptr(png);
+        if (size > CHUNK_BYTES && size > m->most)
+                return NULL;
         void *p = rs_hooks.malloc(size ? size : 1);
         if (!p)
-                *(bool *)png_get_mem_ptr(png) = true;
+                m->failed = true;
         return p;
 }
 
@@ -42,7 +53,7 @@ static void
 fail_reading(png_structp png, png_const_charp why)
 {
         struct reader *r = png_get_error_ptr(png);
-        if (r->nomem)
+        if (r->memory.failed)
                 rs_fail_nomem(r->err);
         else
                 rs_fail(r->err, RESECT_FORMAT, "PNG: %s", why);
@@ -143,10 +154,10 @@ decode(struct reader *r)
 bool
 rs_png_decode(rs_picture *out, rs_span bytes, resect_error *err)
 {
-        struct reader r = {.rest = bytes, .err = err};
+        struct reader r = {.rest = bytes, .memory = {.most = bytes.size + 1}, .err = err};
         *out = (rs_picture){0};
         r.png = png_create_read_struct_2(
-                PNG_LIBPNG_VER_STRING, &r, fail_reading, ignore, &r.nomem, allocate, release);
+                PNG_LIBPNG_VER_STRING, &r, fail_reading, ignore, &r.memory, allocate, release);
         if (!r.png)
                 return rs_fail_nomem(err);
         r.info = png_create_info_struct(r.png);
@@ -164,7 +175,7 @@ rs_png_decode(rs_picture *out, rs_span bytes, resect_error *err)
 
 struct writer {
         rs_buf *out;
-        bool nomem;
+        struct memory memory;
 };
 
 static void
@@ -213,7 +224,7 @@ rs_png_encode(const rs_picture *p, rs_buf *out, resect_error *err)
                         "a picture with %d channels cannot be written as PNG", p->channels);
         struct writer w = {.out = out};
         png_structp png = png_create_write_struct_2(
-                PNG_LIBPNG_VER_STRING, &w, fail_writing, ignore, &w.nomem, allocate, release);
+                PNG_LIBPNG_VER_STRING, &w, fail_writing, ignore, &w.memory, allocate, release);
         if (!png)
                 return rs_fail_nomem(err);
         png_infop info = png_create_info_struct(png);

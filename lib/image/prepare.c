@@ -158,7 +158,7 @@ grey(const unsigned char *rgb)
 }
 
 /* Brightness, contrast and saturation are each a mix of the picture with black, with its mean grey,
- * and with its own grey. */
+ * and with its own grey. The first two are one table. */
 static void
 jitter(rs_picture *p, double j, struct draw *d)
 {
@@ -166,18 +166,32 @@ jitter(rs_picture *p, double j, struct draw *d)
         double bright = uniform(d, lo, hi), contrast = uniform(d, lo, hi),
                saturation = uniform(d, lo, hi);
         size_t n = (size_t)p->width * (size_t)p->height, c = (size_t)p->channels;
+        unsigned char brighter[256], table[256];
         uint64_t sum = 0;
-        for (size_t i = 0; i < n * c; i++)
-                p->pixels[i] = mix(0, p->pixels[i], bright);
-        for (size_t i = 0; i < n; i++)
-                sum += c == 3 ? grey(p->pixels + i * c) : p->pixels[i * c];
-        double mean = (double)((sum + n / 2) / n);
-        for (size_t i = 0; i < n * c; i++)
-                p->pixels[i] = mix(mean, p->pixels[i], contrast);
-        for (size_t i = 0; c == 3 && i < n; i++) {
-                double g = grey(p->pixels + i * c);
+        for (int v = 0; v < 256; v++)
+                brighter[v] = mix(0, v, bright);
+        for (size_t i = 0; i < n * c; i += c) {
+                unsigned char *q = p->pixels + i;
                 for (size_t k = 0; k < c; k++)
-                        p->pixels[i * c + k] = mix(g, p->pixels[i * c + k], saturation);
+                        q[k] = brighter[q[k]];
+                sum += c == 3 ? grey(q) : q[0];
+        }
+        double mean = (double)((sum + n / 2) / n);
+        for (int v = 0; v < 256; v++)
+                table[v] = mix(mean, v, contrast);
+        for (size_t i = 0; i < n * c; i += c) {
+                unsigned char *q = p->pixels + i;
+                for (size_t k = 0; k < c; k++)
+                        q[k] = table[q[k]];
+        }
+        int factor = (int)lrint(saturation * 65536); /* at most 11: 255 of them fit */
+        for (size_t i = 0; c == 3 && i < n; i++) {
+                unsigned char *q = p->pixels + i * 3;
+                int g = (int)grey(q);
+                for (int k = 0; k < 3; k++) {
+                        int v = (g * 65536 + (q[k] - g) * factor + 32768) >> 16;
+                        q[k] = (unsigned char)(v < 0 ? 0 : v > 255 ? 255 : v);
+                }
         }
 }
 

@@ -273,7 +273,10 @@ START_TEST(png_damage)
         expect("2^31 wide", b, FAILS(UNSUPPORTED, "2147483647x24"));
         b = make_png(r), poke(b, 24, 0x0303, 2), mend_header(b);
         expect("a depth of 3", b, FAILS(FORMAT, "PNG"));
-        r.height = 25;
+        r.exif = 6;
+        b = make_png(r), poke(b, find(b, "eXIf", 4) - 4, 0x7ffffff0, 4);
+        expect("2 GiB of eXIf", b, FAILS(FORMAT, "PNG"));
+        r.exif = 0, r.height = 25;
         b = make_png(r), poke(b, 20, 24, 4), mend_header(b);
         expect("a row too many", b, READS(40, 24, 3, 39, 0, 220, 20, 135, 0));
         r.texts = 1, r.text_size = 9 << 20;

@@ -1,0 +1,29 @@
+#!/bin/sh
+# SPDX-License-Identifier: 0BSD
+# Fuzzes one part for a while: tests/fuzz/run.sh image [SECONDS [FOLDER]]. Needs clang with libFuzzer. The folder keeps build and corpus;
+# a finding is a file called crash-*, leak-*, oom-* or timeout-* in it, and exit status 1.
+set -eu
+part=${1:?which part: image} seconds=${2:-60} dir=${3:-fuzz-$1}
+src=$(cd "$(dirname "$0")/../.." && pwd)
+mkdir -p "$dir/corpus"
+: >"$dir/config.h"
+flags="-g -O1 -D_GNU_SOURCE -I$dir -I$src/include -I$src/lib"
+case $part in
+image)
+        code="$src/lib/base/error.c $src/lib/base/mem.c $src/lib/base/random.c $src/lib/image/*.c"
+        libs="-ljpeg -lpng -lz -lm"
+        ;;
+*)
+        echo "run.sh: no part called $part" >&2
+        exit 2
+        ;;
+esac
+# shellcheck disable=SC2086
+{
+        "${CC:-clang}" $flags -DPACKAGE_VERSION='"fuzz"' -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+                "$src/tests/fuzz/fuzz_$part.c" $code $libs -o "$dir/fuzz"
+        "${CC:-clang}" $flags "$src/tests/fuzz/seeds_$part.c" $libs -o "$dir/seeds"
+}
+"$dir/seeds" "$dir/corpus"
+exec "$dir/fuzz" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -max_len=65536 -artifact_prefix="$dir/" -print_final_stats=1 \
+        "$dir/corpus"
