@@ -167,7 +167,7 @@ infer_elements(rs_infer *x, resect_error *err)
         if (!s || !rs_walk_make(&s->walk, x->arena, i->rank, i->dims, 1, err))
                 return false;
         int64_t stride = 1;
-        for (int d = t->rank - 1; d >= 0; stride *= t->dims[d--])
+        for (int d = t->rank - 1; d >= 0; stride = rs_wrap_mul(stride, t->dims[d--]))
                 if (d == axis)
                         s->stride = stride;
                 else

@@ -113,13 +113,13 @@ make_state(rs_infer *x, enum mode mode, const int64_t *before, resect_error *err
                 int64_t left = t->dims[d] - skip, room = o->dims[d] - lead;
                 dims[d] = left < room ? left : room;
                 dims[d] = dims[d] < 0 ? 0 : dims[d];
-                from += skip * in_stride;
-                to += lead * out_stride;
+                from += rs_wrap_mul(skip, in_stride);
+                to += rs_wrap_mul(lead, out_stride);
                 s->inside.dims[d] = dims[d];
                 s->inside.stride[0][d] = in_stride;
                 s->inside.stride[1][d] = out_stride;
-                in_stride *= t->dims[d];
-                out_stride *= o->dims[d];
+                in_stride = rs_wrap_mul(in_stride, t->dims[d]);
+                out_stride = rs_wrap_mul(out_stride, o->dims[d]);
         }
         s->inside.base[0] = from;
         s->inside.base[1] = to;

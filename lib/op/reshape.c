@@ -163,6 +163,8 @@ infer_reshape(rs_infer *x, resect_error *err)
                 !rs_op_ints_or_input(x, "shape", 1, &v, &n, err) ||
                 !rs_op_int(x, "allowzero", 0, &zeros, err))
                 return false;
+        if (x->opset < 5 && !v)
+                return rs_op_fail(x, err, RESECT_GRAPH, "attribute shape is missing");
         if (!v && n < 0) {
                 x->out[0] = (rs_type){.dtype = t->dtype, .rank = -1};
                 return true;

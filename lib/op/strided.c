@@ -67,9 +67,9 @@ backward(const rs_call *c)
 static void
 dense(int rank, const int64_t *dims, int64_t *stride)
 {
-        uint64_t s = 1;
-        for (int d = rank - 1; d >= 0; s *= (uint64_t)dims[d--])
-                stride[d] = (int64_t)s;
+        int64_t s = 1;
+        for (int d = rank - 1; d >= 0; s = rs_wrap_mul(s, dims[d--]))
+                stride[d] = s;
 }
 
 /* A state whose walk has those dims and those strides into the input. */
@@ -378,17 +378,21 @@ infer_blocks(rs_infer *x, resect_error *err)
                 return false;
         if (!x->concrete)
                 return true;
-        int64_t c = dims[1], h = dims[2], w = dims[3], H = t->dims[2], W = t->dims[3],
-                plane = H * W;
-        if (to_space) { /* out [N, c, H, b, W, b]; the two small axes are c's outer (DCR) or inner
-                           (CRD) neighbours */
-                int64_t space[] = {t->dims[0], c, H, b, W, b};
-                int64_t by = (crd ? b : b * c) * plane, bx = (crd ? 1 : c) * plane;
-                int64_t stride[] = {t->dims[1] * plane, (crd ? b * b : 1) * plane, W, by, 1, bx};
+        /* without sign, so that an empty tensor's other sizes may be anything */
+        uint64_t c = (uint64_t)dims[1], deep = (uint64_t)t->dims[1], side = (uint64_t)b;
+        uint64_t H = (uint64_t)t->dims[2], W = (uint64_t)t->dims[3], plane = H * W;
+        if (to_space) { /* out [N, c, H, b, W, b]; the small axes are c's outer (DCR) or inner (CRD)
+                           neighbours in the input */
+                uint64_t by = (crd ? side : side * c) * plane, bx = (crd ? 1 : c) * plane;
+                uint64_t each = (crd ? side * side : 1) * plane;
+                int64_t space[] = {t->dims[0], dims[1], t->dims[2], b, t->dims[3], b};
+                int64_t stride[] = {(int64_t)(deep * plane), (int64_t)each, (int64_t)W, (int64_t)by,
+                        1, (int64_t)bx};
                 return make_state(x, 6, space, stride, 0, err) != NULL;
         }
-        int64_t space[] = {t->dims[0], b, b, t->dims[1], h, w}; /* out [N, b * b * C, h, w] */
-        int64_t stride[] = {t->dims[1] * plane, W, 1, plane, b * W, b};
+        int64_t space[] = {t->dims[0], b, b, t->dims[1], dims[2], dims[3]}; /* [N, b b C, h, w] */
+        int64_t stride[] = {
+                (int64_t)(deep * plane), (int64_t)W, 1, (int64_t)plane, (int64_t)(side * W), b};
         return make_state(x, 6, space, stride, 0, err) != NULL;
 }
 

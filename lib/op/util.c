@@ -95,6 +95,10 @@ rs_op_ints(const rs_infer *x, const char *name, const int64_t **v, size_t *n, re
         const rs_attr *a;
         if (!attr(x, name, RS_ATTR_INTS, &a, err))
                 return false;
+        for (size_t i = 0; a && i < a->n; i++) /* symbols are made by inference alone */
+                if (rs_is_symbol(a->ints[i]))
+                        return rs_op_fail(x, err, RESECT_GRAPH, "attribute %s has %lld", name,
+                                (long long)a->ints[i]);
         *v = !a ? NULL : a->n ? a->ints : &none;
         *n = a ? a->n : 0;
         return true;
@@ -273,7 +277,7 @@ rs_op_out(rs_infer *x, size_t k, int32_t dtype, int rank, const int64_t *dims, r
         int64_t count = 1;
         for (int i = 0; i < rank; i++) {
                 t->dims[i] = dims[i];
-                if (dims[i] < 0 && !rs_is_symbol(dims[i]))
+                if (dims[i] < 0 && (x->concrete || !rs_is_symbol(dims[i])))
                         return rs_op_fail(x, err, RESECT_GRAPH, "output %zu would have size %lld",
                                 k, (long long)dims[i]);
                 empty |= !dims[i];

@@ -108,6 +108,13 @@ bool rs_op_out_like(rs_infer *x, size_t k, const rs_type *t, resect_error *err) 
 bool rs_op_broadcast(rs_infer *x, const rs_type *const *t, size_t n, int *rank,
         int64_t *dims /* [RESECT_RANK_MAX] */, resect_error *err) RESECT_MUST;
 
+/* A product for strides: where it would not fit, the tensor is empty and nobody looks. */
+static inline int64_t
+rs_wrap_mul(int64_t a, int64_t b)
+{
+        return (int64_t)((uint64_t)a * (uint64_t)b);
+}
+
 /* A number of elements when all sizes are numbers, else -1. */
 int64_t rs_type_count(const rs_type *t);
 

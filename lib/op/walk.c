@@ -23,7 +23,7 @@ rs_walk_operand(rs_walk *w, size_t k, int rank, const int64_t *dims)
         int64_t stride = 1;
         for (int d = rank - 1, at = w->rank - 1; d >= 0 && at >= 0; d--, at--) {
                 w->stride[k][at] = dims[d] == 1 ? 0 : stride;
-                stride *= dims[d];
+                stride = rs_wrap_mul(stride, dims[d]);
         }
 }
 
@@ -32,7 +32,7 @@ static bool
 joins(const rs_walk *w, int d)
 {
         for (size_t k = 0; k < w->n; k++)
-                if (w->stride[k][d] != w->stride[k][d + 1] * w->dims[d + 1])
+                if (w->stride[k][d] != rs_wrap_mul(w->stride[k][d + 1], w->dims[d + 1]))
                         return false;
         return true;
 }
@@ -55,7 +55,7 @@ rs_walk_end(rs_walk *w)
                         drop_axis(w, d);
         for (int d = w->rank - 2; d >= 0; d--)
                 if (joins(w, d)) {
-                        w->dims[d + 1] *= w->dims[d];
+                        w->dims[d + 1] = rs_wrap_mul(w->dims[d + 1], w->dims[d]);
                         drop_axis(w, d);
                 }
         if (!w->rank) {
@@ -296,7 +296,7 @@ rs_fold_operand(rs_fold *f, uint32_t set, size_t k, int rank, const int64_t *dim
                         f->summed.stride[k][--summed] = s;
                 else
                         f->kept.stride[k][--kept] = s;
-                stride *= size;
+                stride = rs_wrap_mul(stride, size);
         }
 }
 
