@@ -56,7 +56,7 @@ scratch_write(const char *name, const void *bytes, size_t n)
 {
         FILE *f = fopen(scratch(name), "wb");
         ck_assert_ptr_nonnull(f);
-        ck_assert_uint_eq(fwrite(bytes, 1, n, f), n);
+        ck_assert(n == 0 || fwrite(bytes, 1, n, f) == n);
         ck_assert_int_eq(fclose(f), 0);
 }
 
