@@ -118,6 +118,7 @@ struct resect_model {
         size_t n_rest;
         rs_span *known; /* its decoded fields but the graph, each with its tag: written back where they still say the same */
         size_t n_known;
+        bool digest_stands; /* see rs_digest_settle in lib/onnx/digest.h */
         size_t n_sealed; /* how many initializers there were when resect.digest was read or made */
         rs_graph graph;
         rs_map frozen;    /* initializer names in resect.frozen; see frozen.c */

@@ -129,6 +129,8 @@ bool
 rs_digest_is_stale(const resect_model *m)
 {
         const rs_graph *g = &m->graph;
+        if (m->digest_stands)
+                return false;
         if (g->n_tensors != m->n_sealed)
                 return true;
         for (size_t i = 0; i < g->n_tensors; i++)
@@ -144,5 +146,14 @@ resect_model_seal(resect_model *m, resect_error *err)
         if (!rs_digest_make(m, hex, err) || !resect_model_set_meta(m, RS_DIGEST_KEY, hex, err))
                 return false;
         m->n_sealed = m->graph.n_tensors;
+        return true;
+}
+
+bool
+rs_digest_settle(resect_model *m, resect_error *err)
+{
+        if (recorded(m) && rs_digest_is_stale(m) && !resect_model_seal(m, err))
+                return false;
+        m->digest_stands = true;
         return true;
 }

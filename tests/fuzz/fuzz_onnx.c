@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * libFuzzer over the model reader. What is accepted must be usable: values decode to the size they claim, the model is written,
- * what is written is accepted and is written as the same bytes again, and with everything touched it is still a model. HACKING.md
- * says how to build and run it.
+ * libFuzzer over the model reader. What is accepted must be usable: values decode to the size they
+ * claim, the model is written, what is written is accepted and is written as the same bytes again,
+ * and with everything touched it is still a model. HACKING.md says how to build and run it.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: 0BSD
 # Against ONNX Runtime, PyTorch, NumPy and real files. Each test skips, and says so, where its peer is absent.
 dist_check_SCRIPTS += \
+	tests/peers/onnx_python.sh \
 	tests/peers/opsets.sh \
 	tests/peers/outputs.sh \
 	tests/peers/pictures.sh \
@@ -10,6 +11,7 @@ EXTRA_DIST += \
 	tests/peers/close.py \
 	tests/peers/export.py \
 	tests/peers/npy.js \
+	tests/peers/onnx_python.py \
 	tests/peers/opsets.py \
 	tests/peers/ort.js \
 	tests/peers/ort_folders.js \

@@ -14,3 +14,4 @@ tests_unit_test_onnx_hostile_LDADD = $(UNIT_LIBS)
 check_PROGRAMS += tests/unit/test_onnx_real
 tests_unit_test_onnx_real_SOURCES = tests/unit/test_onnx_real.c tests/unit/unit.h
 tests_unit_test_onnx_real_LDADD = $(UNIT_LIBS)
+EXTRA_DIST += tests/fuzz/fuzz_onnx.c

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include "model/model.h"
 #include "onnx.pb-c.h"
+#include "onnx/digest.h"
 #include "onnx_make.h"
 #include "scratch.h"
 
@@ -436,6 +437,18 @@ START_TEST(digest_of_external)
         scratch_write("weights.bin", weights, sizeof weights);
         ck_assert_ptr_null(resect_model_read(scratch("m.onnx"), NULL, &err));
         ck_assert(strstr(err.msg, "sealed"));
+        /* moved to where no file is yet: the digest stands */
+        weights[1] = 1;
+        scratch_write("weights.bin", weights, sizeof weights);
+        m = resect_model_read(scratch("m.onnx"), NULL, &err);
+        CK_OK(m != NULL, err);
+        CK_OK(rs_digest_settle(m, &err), err);
+        m->graph.tensors[0]->location = "not-yet.bin";
+        m->graph.tensors[0]->touched = true;
+        rs_buf moved = must_write(m);
+        ck_assert(has(&moved, resect_model_meta(m, "resect.digest")));
+        rs_buf_free(&moved);
+        resect_model_free(m);
         /* without the file it can be read, not verified; a changed tensor then costs the digest */
         unlink(scratch("weights.bin"));
         m = resect_model_read(scratch("m.onnx"), NULL, &err);
