@@ -39,7 +39,7 @@ check_per(const rs_infer *x, size_t i, int64_t n, const char *what, size_t *step
         if (!t)
                 return true;
         const int64_t count = rs_type_count(t);
-        if (count == 1)
+        if (count == 1 || (count < 0 && t->rank == 1)) /* a symbol may turn out to be 1 */
                 return true;
         if (t->rank > 1)
                 return rs_op_fail(x, err, RESECT_UNSUPPORTED,

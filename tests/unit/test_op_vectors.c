@@ -120,6 +120,44 @@ run_set(const resect_model *m, const char *set, int threads, resect_error *err)
         return ok;
 }
 
+/*
+ * Shape inference must agree with what the test's model declares; and once more with every size of
+ * the inputs unknown: then it may say less, but nothing else.
+ */
+static bool
+shapes_agree(const resect_model *m, resect_error *err)
+{
+        const rs_graph *g = &m->graph;
+        for (int loose = 0; loose < 2; loose++) {
+                rs_types types;
+                for (size_t i = 0; loose && i < g->n_inputs; i++)
+                        for (int d = 0; d < g->inputs[i]->rank; d++)
+                                g->inputs[i]->dims[d] = -1;
+                if (!rs_types_make(&types, m, NULL, NULL, err))
+                        return false;
+                bool ok = true;
+                for (size_t i = 0; ok && i < g->n_outputs; i++) {
+                        const rs_value *want = g->outputs[i];
+                        const rs_type *got = rs_types_find(&types, want->name);
+                        if (!got || got->rank < 0 || !want->is_tensor || want->rank < 0)
+                                continue;
+                        ok = (got->dtype == want->dtype && got->rank == want->rank) ||
+                             rs_fail(err, RESECT_GRAPH, "inferred output %zu: dtype %d rank %d", i,
+                                     (int)got->dtype, got->rank);
+                        for (int d = 0; ok && d < got->rank; d++)
+                                ok = got->dims[d] < 0 || want->dims[d] < 0 ||
+                                     got->dims[d] == want->dims[d] ||
+                                     rs_fail(err, RESECT_GRAPH,
+                                             "inferred output %zu axis %d: %lld, declared %lld", i,
+                                             d, (long long)got->dims[d], (long long)want->dims[d]);
+                }
+                rs_types_free(&types);
+                if (!ok)
+                        return false;
+        }
+        return true;
+}
+
 static void
 run_test(const char *root, const char *kind, const char *test)
 {
@@ -145,6 +183,7 @@ run_test(const char *root, const char *kind, const char *test)
                                 break;
                         ok = run_set(m, path, 1, &err) && run_set(m, path, 3, &err);
                 }
+                ok = ok && shapes_agree(m, &err);
                 count(m->graph.n_nodes == 1 ? m->graph.nodes[0]->op : "(several)", ok);
                 if (!ok)
                         printf("FAILED %s: %s: %s\n", test, resect_code_name(err.code), err.msg);
