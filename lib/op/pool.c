@@ -29,6 +29,8 @@ typedef struct pool {
         const reach *reach[AXES_MAX]; /* [out] each */
         size_t outer;                 /* product of out but for the last two */
         bool include_pad, by_column;
+        int64_t taps; /* of the last axis, when rows are long enough to be gone through tap by tap;
+                         else 0 */
         double p;
 } pool;
 
@@ -115,36 +117,42 @@ by_column(const pool *s, int64_t e)
 #define LOAD(v) ((double)(v))
 #define STORE(v) ((float)(v))
 #define LEAST (-INFINITY)
+#define ORDER(v) (v)
 #include "op/pool.inc.h"
 #define T double
 #define NAME(f) f##_f64
 #define LOAD(v) (v)
 #define STORE(v) (v)
 #define LEAST (-INFINITY)
+#define ORDER(v) (v)
 #include "op/pool.inc.h"
 #define T uint16_t
 #define NAME(f) f##_f16
 #define LOAD(v) ((double)rs_half_to_float(v))
 #define STORE(v) rs_float_to_half((float)(v))
 #define LEAST 0xFC00
+#define ORDER(v) LOAD(v)
 #include "op/pool.inc.h"
 #define T uint16_t
 #define NAME(f) f##_bf16
 #define LOAD(v) ((double)rs_bfloat_to_float(v))
 #define STORE(v) rs_float_to_bfloat((float)(v))
 #define LEAST 0xFF80
+#define ORDER(v) LOAD(v)
 #include "op/pool.inc.h"
 #define T uint8_t
 #define NAME(f) f##_u8
 #define LOAD(v) ((double)(v))
 #define STORE(v) ((T)(v))
 #define LEAST 0
+#define ORDER(v) ((float)(v))
 #include "op/pool.inc.h"
 #define T int8_t
 #define NAME(f) f##_s8
 #define LOAD(v) ((double)(v))
 #define STORE(v) ((T)(v))
 #define LEAST INT8_MIN
+#define ORDER(v) ((float)(v))
 #include "op/pool.inc.h"
 
 typedef void plane_forward(const pool *s, const void *x, void *y, int64_t *index, size_t plane);
@@ -215,6 +223,8 @@ pool_make(rs_infer *x, const rs_window *w, const int64_t *in, const int64_t *out
                 if (a < s->axes - 2)
                         s->outer *= (size_t)s->out[a];
         }
+        if (out[w->axes - 1] >= 4 && w->kernel[w->axes - 1] <= 32)
+                s->taps = w->kernel[w->axes - 1];
         s->planes = (size_t)x->in[0]->dims[0] * (size_t)x->in[0]->dims[1];
         return s;
 }

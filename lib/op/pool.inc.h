@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: 0BSD */
-/* Pools over one plane, for one element type T; included by pool.c with T, NAME, LOAD, STORE and LEAST defined. */
+/* Pools over one plane, for one element type T; included by pool.c with T, NAME, LOAD, STORE, LEAST and
+   ORDER (a value for comparisons) defined. */
 
 #define EACH_WINDOW(s)                                                                             \
         const int64_t width = (s)->in[(s)->axes - 1];                                              \
@@ -19,6 +20,38 @@
                                      end = at + (x->end - x->first) * dx_;                         \
                                 at < end; at += dx_)
 
+/* The greatest of each window, without its place: row by row, tap by tap, so that the inner loop is straight. */
+static void
+NAME(max_rows)(const pool *s, const T *in, T *result)
+{
+        const int a = s->axes;
+        const int64_t width = s->in[a - 1], oh = s->out[a - 2], ow = s->out[a - 1];
+        const reach *const rx = s->reach[a - 1];
+        const int64_t before = -rx[0].start, step = rx[1].start - rx[0].start, dx = s->dilation[a - 1];
+        walk w;
+
+        for (size_t outer = 0; outer < s->outer; outer++)
+                for (const reach *y = s->reach[a - 2]; y < s->reach[a - 2] + oh; y++, result += ow) {
+                        for (int64_t o = 0; o < ow; o++)
+                                result[o] = (T)LEAST;
+                        for (walk_start(&w, s, outer); !w.done; walk_next(&w))
+                                for (int64_t i = y->first; i < y->end; i++) {
+                                        const T *row = in + w.base + (y->start + i * s->dilation[a - 2]) * width;
+                                        for (int64_t k = 0; k < s->taps; k++) {
+                                                const int64_t shift = k * dx - before;
+                                                int64_t o = shift < 0 ? (-shift + step - 1) / step : 0;
+                                                const int64_t room = width - shift;
+                                                int64_t end = room <= 0 ? 0 : (room + step - 1) / step;
+                                                end = end < ow ? end : ow;
+                                                for (; o < end; o++) {
+                                                        const T v = row[o * step + shift], b = result[o];
+                                                        result[o] = ORDER(v) > ORDER(b) || ORDER(v) != ORDER(v) ? v : b;
+                                                }
+                                        }
+                                }
+                }
+}
+
 /* The first of the greatest, or of the NaN, in each window: its place, or -1 where there is only padding. */
 static void
 NAME(max)(const pool *s, const void *data, void *out, int64_t *index, size_t plane)
@@ -27,6 +60,10 @@ NAME(max)(const pool *s, const void *data, void *out, int64_t *index, size_t pla
         T *result = (T *)out + plane * s->out_plane;
         walk w;
 
+        if (!index && s->taps) {
+                NAME(max_rows)(s, in, result);
+                return;
+        }
         EACH_WINDOW(s)
         {
                 T best = (T)LEAST;
@@ -34,8 +71,8 @@ NAME(max)(const pool *s, const void *data, void *out, int64_t *index, size_t pla
                 EACH_TAP(s, w)
                 {
                         const T v = in[at];
-                        if (place < 0 || LOAD(v) > LOAD(best) ||
-                                (LOAD(v) != LOAD(v) && LOAD(best) == LOAD(best))) {
+                        if (place < 0 || ORDER(v) > ORDER(best) ||
+                                (ORDER(v) != ORDER(v) && ORDER(best) == ORDER(best))) {
                                 best = v;
                                 place = at;
                         }
@@ -62,8 +99,8 @@ NAME(max_back)(const pool *s, const void *data, const void *grad, void *out, siz
                 EACH_TAP(s, w)
                 {
                         const T v = in[at];
-                        if (place < 0 || LOAD(v) > LOAD(best) ||
-                                (LOAD(v) != LOAD(v) && LOAD(best) == LOAD(best))) {
+                        if (place < 0 || ORDER(v) > ORDER(best) ||
+                                (ORDER(v) != ORDER(v) && ORDER(best) == ORDER(best))) {
                                 best = v;
                                 place = at;
                         }
@@ -134,3 +171,4 @@ NAME(lp)(const pool *s, const void *data, void *out, int64_t *index, size_t plan
 #undef LOAD
 #undef STORE
 #undef LEAST
+#undef ORDER

@@ -70,6 +70,11 @@ START_TEST(is_the_definition)
                         "case %d output %d: %g, want %g / %d", _i, (int)o, op_get(&mean.out[0], o),
                         sum, (int)count);
         }
+        op_run plain; /* without Indices another loop runs */
+        start(&plain, "MaxPool", t, RESECT_FLOAT);
+        op_forward(&plain);
+        ck_assert_mem_eq(plain.out[0].data, max.out[0].data, max.out[0].size);
+        op_free(&plain);
         op_free(&max);
         op_free(&mean);
 }
@@ -155,13 +160,18 @@ START_TEST(nan_wins)
 {
         op_run r;
 
-        op_start(&r, "MaxPool", 12);
-        op_ints(&r, "kernel_shape", 1, 3);
-        resect_tensor *x = op_in(&r, RESECT_FLOAT, 3, 1, 1, 3);
-        memcpy(x->data, (float[]){1, NAN, 2}, 12);
-        op_forward(&r);
-        ck_assert(isnan(op_get(&r.out[0], 0)));
-        op_free(&r);
+        for (int outs = 1; outs < 3; outs++) {
+                op_start(&r, "MaxPool", 12);
+                op_ints(&r, "kernel_shape", 1, 3);
+                op_outs(&r, (size_t)outs);
+                resect_tensor *x = op_in(&r, RESECT_FLOAT, 3, 1, 1, 8);
+                memcpy(x->data, (float[]){1, NAN, 2, 3, 4, -5, -7, -6}, 32);
+                op_forward(&r);
+                for (int64_t i = 0; i < 2; i++)
+                        ck_assert(isnan(op_get(&r.out[0], i)));
+                ck_assert(op_get(&r.out[0], 2) == 4 && op_get(&r.out[0], 5) == -5);
+                op_free(&r);
+        }
 }
 END_TEST
 
