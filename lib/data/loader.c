@@ -153,7 +153,7 @@ resect_loader_make(const resect_data *d, const resect_loader_options *o, resect_
 {
         if (o->batch == 0)
                 return RS_FAIL_NULL(err, RESECT_ARG, "loader: batches of 0 samples");
-        if (!rs_input_check(o->input, err))
+        if (!rs_data_check_input(d, o->input, err))
                 return NULL;
         resect_loader *l = rs_alloc(1, sizeof *l, err);
         if (!l)

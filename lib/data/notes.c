@@ -12,7 +12,15 @@
 #include <string.h>
 
 enum { NAMED = 10, ALIKE = 4, MOST_UNBALANCED = 10 };
-#define MOST_PAIRS 4e9 /* about four seconds */
+
+/* Two looks that differ in four bits or fewer are equal in one of five parts, so that only training
+ * pictures with an equal part need to be compared. */
+enum { PARTS = ALIKE + 1, PART_BITS = 13, BUCKETS = 1 << PART_BITS };
+
+struct buckets {
+        size_t *start[PARTS];  /* [BUCKETS + 1] where a bucket begins in member */
+        size_t *member[PARTS]; /* [trained] samples by bucket, in order within it */
+};
 
 struct tally {
         size_t classes, sides, same;
@@ -67,37 +75,91 @@ note_doubles(resect_data *d, resect_error *err)
         return ok;
 }
 
+static size_t
+part(uint64_t look, int k)
+{
+        return look >> PART_BITS * k & (BUCKETS - 1);
+}
+
 static bool
 alike(const rs_sample *a, const rs_sample *b)
 {
-        return b->look && __builtin_popcountll(a->look ^ b->look) <= ALIKE &&
+        return __builtin_popcountll(a->look ^ b->look) <= ALIKE &&
                memcmp(a->hash, b->hash, 32) != 0;
+}
+
+static bool
+is_comparable(const rs_sample *s, bool trained)
+{
+        return s->look && (s->split == RESECT_TRAIN) == trained;
+}
+
+/* A counting sort of the training pictures by each part. */
+static bool
+fill(struct buckets *b, const resect_data *d, resect_error *err)
+{
+        for (int k = 0; k < PARTS; k++) {
+                b->start[k] = rs_alloc(BUCKETS + 2, sizeof(size_t), err);
+                b->member[k] = rs_alloc(d->n_samples, sizeof(size_t), err);
+                if (!b->start[k] || !b->member[k])
+                        return false;
+                size_t *at = b->start[k] + 1; /* shifted by one: filling moves it to its place */
+                for (size_t i = 0; i < d->n_samples; i++)
+                        if (is_comparable(&d->samples[i], true))
+                                at[part(d->samples[i].look, k) + 1]++;
+                for (size_t v = 0; v < BUCKETS; v++)
+                        at[v + 1] += at[v];
+                for (size_t i = 0; i < d->n_samples; i++)
+                        if (is_comparable(&d->samples[i], true))
+                                b->member[k][at[part(d->samples[i].look, k)]++] = i;
+        }
+        return true;
+}
+
+/* The first training picture that looks like s; SIZE_MAX when none does. */
+static size_t
+double_of(const struct buckets *b, const resect_data *d, const rs_sample *s)
+{
+        size_t first = SIZE_MAX;
+        for (int k = 0; k < PARTS; k++) {
+                size_t v = part(s->look, k);
+                for (size_t i = b->start[k][v]; i < b->start[k][v + 1]; i++) {
+                        size_t at = b->member[k][i];
+                        if (at >= first)
+                                break;
+                        if (alike(s, &d->samples[at]))
+                                first = at;
+                }
+        }
+        return first;
 }
 
 static bool
 note_alike(resect_data *d, resect_error *err)
 {
-        size_t train = 0, found = 0;
-        const rs_sample *a = NULL, *b = NULL, *end = d->samples + d->n_samples;
-        for (const rs_sample *s = d->samples; s < end; s++)
-                train += s->split == RESECT_TRAIN;
-        if (d->kind != RS_FILES || (double)train * (double)(d->n_samples - train) > MOST_PAIRS)
-                return true;
-        for (const rs_sample *s = d->samples; s < end; s++) {
-                if (s->split == RESECT_TRAIN || !s->look)
+        size_t found = 0, others = 0, a = 0, b = 0;
+        struct buckets buckets = {0};
+        bool ok = d->kind != RS_FILES || fill(&buckets, d, err);
+        for (size_t i = 0; ok && d->kind == RS_FILES && i < d->n_samples; i++) {
+                others += d->samples[i].split != RESECT_TRAIN;
+                if (!is_comparable(&d->samples[i], false))
                         continue;
-                const rs_sample *t = d->samples;
-                while (t < end && (t->split != RESECT_TRAIN || !alike(s, t)))
-                        t++;
-                if (t < end && found++ == 0) {
-                        a = s;
+                size_t t = double_of(&buckets, d, &d->samples[i]);
+                if (t != SIZE_MAX && found++ == 0) {
+                        a = i;
                         b = t;
                 }
         }
-        return !found || rs_data_note(d, err,
-                                 "%zu of %zu pictures that are not trained on look like one that "
-                                 "is; the first: %s and %s",
-                                 found, d->n_samples - train, a->name, b->name);
+        for (int k = 0; k < PARTS; k++) {
+                rs_free(buckets.start[k]);
+                rs_free(buckets.member[k]);
+        }
+        if (!ok || !found)
+                return ok;
+        return rs_data_note(d, err,
+                "%zu of %zu pictures that are not trained on look like one that is; the first: %s "
+                "and %s",
+                found, others, d->samples[a].name, d->samples[b].name);
 }
 
 static bool

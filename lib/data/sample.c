@@ -215,17 +215,11 @@ pixel_row(const resect_data *d, const rs_sample *s, const resect_input *in, stru
         return ok && finish(&p, in, out, err);
 }
 
-static bool
+static void
 tensor_row(const resect_data *d, const rs_sample *s, const resect_input *in, struct chance c,
-        float *out, resect_error *err)
+        float *out)
 {
         int64_t C = d->chw[0], H = d->chw[1], W = d->chw[2], dx = 0, dy = 0;
-        if (C != in->channels || H != in->height || W != in->width)
-                return rs_fail(err, RESECT_ARG,
-                        "%s holds %lldx%lldx%lld, the model wants %dx%dx%d (channels, height, "
-                        "width)",
-                        d->path, (long long)C, (long long)H, (long long)W, in->channels, in->height,
-                        in->width);
         const float *x = (const float *)d->x.data + (size_t)s->row * (size_t)(C * H * W);
         bool flip = false;
         if (c.how) {
@@ -243,7 +237,6 @@ tensor_row(const resect_data *d, const rs_sample *s, const resect_input *in, str
                                 out[in->nhwc ? (y * W + w) * C + k : (k * H + y) * W + w] =
                                         inside ? x[(k * H + v) * W + u] : 0;
                         }
-        return true;
 }
 
 /* ------------------------------------------------------------------------------------------------
@@ -266,6 +259,20 @@ check_augment(const resect_augment *a, resect_error *err)
         return true;
 }
 
+/* Tensors may have any number of channels, since nothing is done to them. */
+bool
+rs_data_check_input(const resect_data *d, const resect_input *in, resect_error *err)
+{
+        if (d->kind != RS_TENSOR)
+                return rs_input_check(in, err);
+        return (in->channels == d->chw[0] && in->height == d->chw[1] && in->width == d->chw[2]) ||
+               rs_fail(err, RESECT_ARG,
+                       "%s holds %lldx%lldx%lld, the model wants %dx%dx%d (channels, height, "
+                       "width)",
+                       d->path, (long long)d->chw[0], (long long)d->chw[1], (long long)d->chw[2],
+                       in->channels, in->height, in->width);
+}
+
 bool
 resect_data_sample(const resect_data *data, resect_split split, size_t i, const resect_input *in,
         const resect_augment *augment, uint64_t seed, uint64_t epoch, float *out, resect_error *err)
@@ -275,15 +282,15 @@ resect_data_sample(const resect_data *data, resect_split split, size_t i, const 
         if (!s)
                 return rs_fail(err, RESECT_ARG, "%s: no sample %zu; there are %zu", d->path, i,
                         resect_data_count(d, split));
-        if (!check_augment(augment, err))
+        if (!check_augment(augment, err) || !rs_data_check_input(d, in, err))
                 return false;
         bool any = augment &&
                    (augment->crop || augment->flip || augment->jitter > 0 || augment->pad > 0);
         struct chance c = {any ? augment : NULL, seed, epoch, (uint64_t)(s - d->samples)};
-        if (d->kind == RS_TENSOR) /* no pixels, so that mean and std are no matter */
-                return tensor_row(d, s, in, c, out, err);
-        if (!rs_input_check(in, err))
-                return false;
+        if (d->kind == RS_TENSOR) {
+                tensor_row(d, s, in, c, out);
+                return true;
+        }
         if (d->kind == RS_PIXELS)
                 return pixel_row(d, s, in, c, out, err);
         return c.how ? file_augmented(d, s, in, c, out, err) : file_fitted(d, s, in, out, err);

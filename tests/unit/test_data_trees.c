@@ -5,7 +5,7 @@
 #include "unit.h"
 #include "trees.h"
 
-#include "image/image.h"
+#include "data/data.h"
 #include "resect/data.h"
 
 static void
@@ -401,6 +401,49 @@ START_TEST(lookalikes_are_reported)
 }
 END_TEST
 
+/* The search by parts against comparing each with each. */
+START_TEST(lookalikes_by_brute_force)
+{
+        enum { N = 3000 };
+        for (uint64_t round = 0; round < 4; round++) {
+                static rs_sample samples[N];
+                const char *classes[] = {"ants"};
+                resect_error err;
+                resect_data d = {
+                        .samples = samples, .n_samples = N, .classes = classes, .n_classes = 1};
+                size_t found = 0, others = 0;
+                for (size_t i = 0; i < N;
+                        i++) { /* half of them near an earlier one, at a distance of 0 to 7 bits */
+                        uint64_t r = rs_below(round, 1, i, UINT64_MAX),
+                                 near = rs_below(round, 2, i, 8);
+                        if (i && i % 2)
+                                for (r = samples[rs_below(round, 3, i, i)].look; near; near--)
+                                        r ^= UINT64_C(1) << rs_below(round, 4 + near, i, 64);
+                        samples[i] = (rs_sample){.name = "x",
+                                .look = r,
+                                .row = i,
+                                .split = i % 3 ? RESECT_TRAIN : RESECT_VAL};
+                        memcpy(samples[i].hash, &i, sizeof i);
+                }
+                for (size_t i = 0; i < N; i++) {
+                        bool hit = false;
+                        for (size_t k = 0; k < N; k++)
+                                hit = hit || (samples[k].split == RESECT_TRAIN &&
+                                                     __builtin_popcountll(samples[i].look ^
+                                                                          samples[k].look) <= 4);
+                        found += hit && samples[i].split == RESECT_VAL;
+                        others += samples[i].split == RESECT_VAL;
+                }
+                CK_OK(rs_data_compare(&d, &err), err);
+                unsigned long told = 0, of = 0;
+                ck_assert(d.n_notes == 1 &&
+                          sscanf(d.notes[0].text, "%lu of %lu pictures", &told, &of) == 2);
+                ck_assert(found > 100 && told == found && of == others);
+                rs_arena_free(&d.arena);
+        }
+}
+END_TEST
+
 /* 123 ants, 121 bees, and a GIF that is called .jpg: under one in a hundred, so it is skipped and
  * counted. */
 START_TEST(real_pictures)
@@ -433,4 +476,4 @@ END_TEST
 
 UNIT_MAIN("data trees", trees, not_data, pictures_that_are_added_move_no_others,
         small_classes_are_on_both_sides, a_limit_for_each_class, lookalikes_are_reported,
-        real_pictures)
+        lookalikes_by_brute_force, real_pictures)
