@@ -138,6 +138,8 @@ void cli_progress_end(void);
 
 /* The model in a file; NULL and "-" are standard input, which must not be a terminal. */
 resect_model *cli_read_model(const char *path);
+/* The same for who wants to know why not: NULL with err. */
+resect_model *cli_try_model(const char *path, bool skip_digest, resect_error *err);
 /* Adds the history line unless --no-history, and writes to -o or standard output. */
 void cli_write_model(resect_model *m);
 /* Fails now rather than after the work when a file cannot be made there. cli_start has asked for -o

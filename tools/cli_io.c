@@ -99,20 +99,27 @@ max_size(void)
 }
 
 resect_model *
-cli_read_model(const char *path)
+cli_try_model(const char *path, bool skip_digest, resect_error *err)
 {
         resect_read_options options = {.base = cli_value("base"),
                 .max_size = max_size(),
-                .allow_hard_links = cli_given("allow-hard-links")};
+                .allow_hard_links = cli_given("allow-hard-links"),
+                .skip_digest = skip_digest};
         bool piped = !path || !strcmp(path, "-");
-        resect_error err;
-        resect_model *m;
 
         if (piped && isatty(0))
                 cli_die("standard input is a terminal; name a model file, or pipe one in");
-        m = resect_model_read(piped ? "-" : path, &options, &err);
+        return resect_model_read(piped ? "-" : path, &options, err);
+}
+
+resect_model *
+cli_read_model(const char *path)
+{
+        resect_error err;
+        resect_model *m = cli_try_model(path, false, &err);
+
         if (!m)
-                cli_fail(piped ? "standard input" : path, &err);
+                cli_fail(!path || !strcmp(path, "-") ? "standard input" : path, &err);
         return m;
 }
 

@@ -4,6 +4,8 @@
 LOOK =
 CUT =
 RUN =
+LOOK += tools/resect-info
+LOOK += tools/resect-check
 CUT += tools/resect-new
 CUT += tools/resect-strip
 CUT += tools/resect-head
@@ -18,11 +20,14 @@ RUN += tools/resect-eval
 
 bin_PROGRAMS += tools/resect $(LOOK) $(CUT) $(RUN)
 
+tools_resect_check_SOURCES = tools/check.c
 tools_resect_edit_SOURCES = tools/edit.c
 tools_resect_eval_SOURCES = tools/eval.c
 tools_resect_fold_SOURCES = tools/fold.c
 tools_resect_freeze_SOURCES = tools/freeze.c
 tools_resect_head_SOURCES = tools/head.c
+tools_resect_info_SOURCES = tools/info.c tools/info.h tools/info_dot.c tools/info_json.c tools/info_plan.c \
+	tools/info_tensors.c tools/look.c tools/look.h
 tools_resect_new_SOURCES = tools/new.c
 tools_resect_reset_SOURCES = tools/reset.c
 tools_resect_run_SOURCES = tools/run.c tools/run.h tools/run_time.c tools/run_vectors.c

@@ -74,6 +74,8 @@ typedef struct resect_summary {
 /* Finds the anatomy. A model that is no residual network gives an anatomy with n_blocks 0, not an error. Borrowed strings live
    as long as the model and the anatomy. Free with resect_anatomy_free. */
 RESECT_API resect_anatomy *resect_anatomy_find(resect_model *m, resect_error *err) RESECT_MUST;
+/* The same as if the picture had that size, where the model leaves its size open: so that there are sizes to count with. */
+RESECT_API resect_anatomy *resect_anatomy_find_at(resect_model *m, int64_t height, int64_t width, resect_error *err) RESECT_MUST;
 RESECT_API void resect_anatomy_free(resect_anatomy *a);
 RESECT_API const resect_summary *resect_anatomy_summary(const resect_anatomy *a);
 RESECT_API size_t resect_anatomy_part_count(const resect_anatomy *a);
@@ -83,6 +85,9 @@ RESECT_API const resect_block *resect_anatomy_block(const resect_anatomy *a, siz
    NULL when none. And the canonical torchvision name it should have ("layer3.5.conv2.weight", "fc.bias"), or NULL. */
 RESECT_API const char *resect_anatomy_tensor_part(const resect_anatomy *a, const char *tensor);
 RESECT_API const char *resect_anatomy_tensor_canonical(const resect_anatomy *a, const char *tensor);
+
+/* The part whose node makes a value, in the same words; NULL when none. */
+RESECT_API const char *resect_anatomy_value_part(const resect_anatomy *a, const char *value);
 
 #ifdef __cplusplus
 }

@@ -56,6 +56,10 @@ RESECT_API void resect_abandon_output(void);
  */
 RESECT_API bool resect_model_seal(resect_model *m, resect_error *err) RESECT_MUST;
 
+/* The IR version; and the operator sets that the model imports: domain ("" is ONNX's own) and version, false past the end. */
+RESECT_API int64_t resect_model_ir_version(const resect_model *m);
+RESECT_API bool resect_model_opset(const resect_model *m, size_t i, const char **domain, int64_t *version);
+
 /* Metadata (ModelProto.metadata_props). Getting gives NULL when the key is absent; the text lives until the model changes. */
 RESECT_API const char *resect_model_meta(const resect_model *m, const char *key);
 RESECT_API bool resect_model_set_meta(resect_model *m, const char *key, const char *value /* NULL removes */, resect_error *err)

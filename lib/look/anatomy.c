@@ -116,13 +116,32 @@ ignore(void *ctx, const rs_node *n, const char *msg)
                 (void)msg; /* the checker's business; here what is unknown stays unknown */
 }
 
+/* Types, with the open sizes of the picture as given; the model is as before afterwards. */
 static bool
-find(resect_anatomy *a, resect_error *err)
+make_types(resect_anatomy *a, int64_t height, int64_t width, resect_error *err)
+{
+        const char *picture = rs_trunk_picture(a->model);
+        rs_value *v = picture ? rs_graph_find_input(&a->model->graph, picture) : NULL;
+        if (!v || v->rank != 4 || height < 1 || width < 1)
+                return rs_types_make(&a->types, a->model, ignore, NULL, err);
+        bool last = (v->dims[3] == 1 || v->dims[3] == 3) && v->dims[1] != 1 && v->dims[1] != 3;
+        int64_t *dims = v->dims, sized[4] = {dims[0], dims[1], dims[2], dims[3]};
+        int h = last ? 1 : 2;
+        sized[h] = dims[h] < 0 ? height : dims[h];
+        sized[h + 1] = dims[h + 1] < 0 ? width : dims[h + 1];
+        v->dims = sized;
+        bool ok = rs_types_make(&a->types, a->model, ignore, NULL, err);
+        v->dims = dims;
+        return ok;
+}
+
+static bool
+find(resect_anatomy *a, int64_t height, int64_t width, resect_error *err)
 {
         a->trunk = RS_NEW(&a->arena, 1, struct rs_trunk, err);
         if (!a->trunk || !rs_graph_sort(a->model, err) ||
                 !rs_index_make(&a->index, &a->model->graph, err) ||
-                !rs_types_make(&a->types, a->model, ignore, NULL, err))
+                !make_types(a, height, width, err))
                 return false;
         if (!rs_trunk_make(a, err) || !rs_anatomy_blocks(a, err) || !rs_anatomy_tail(a, err) ||
                 !rs_anatomy_stages(a, err) || !rs_anatomy_names(a, err) || !describe_nodes(a, err))
@@ -135,17 +154,23 @@ find(resect_anatomy *a, resect_error *err)
 }
 
 resect_anatomy *
-resect_anatomy_find(resect_model *m, resect_error *err)
+resect_anatomy_find_at(resect_model *m, int64_t height, int64_t width, resect_error *err)
 {
         resect_anatomy *a = rs_alloc(1, sizeof *a, err);
         if (!a)
                 return NULL;
         a->model = m;
-        if (!find(a, err)) {
+        if (!find(a, height, width, err)) {
                 resect_anatomy_free(a);
                 return NULL;
         }
         return a;
+}
+
+resect_anatomy *
+resect_anatomy_find(resect_model *m, resect_error *err)
+{
+        return resect_anatomy_find_at(m, 0, 0, err);
 }
 
 void
@@ -198,6 +223,13 @@ resect_anatomy_tensor_canonical(const resect_anatomy *a, const char *tensor)
 {
         const rs_atensor *t = rs_map_get(&a->tensors, tensor);
         return t ? t->canonical : NULL;
+}
+
+const char *
+resect_anatomy_value_part(const resect_anatomy *a, const char *value)
+{
+        int v = rs_trunk_vertex(a, value);
+        return v >= 0 && a->trunk->v[v].node >= 0 ? a->trunk->part[a->trunk->v[v].node] : NULL;
 }
 
 const rs_ablock *

@@ -36,8 +36,11 @@ check_file(rs_check *c, rs_tensor **t, size_t n)
                                 *c->err = e;
                         return false;
                 }
+                size_t skip = strlen(location); /* the message begins with the name that stands
+                                                   before it already */
+                bool named = !strncmp(e.msg, location, skip) && !strncmp(e.msg + skip, ": ", 2);
                 rs_found(c, location, "external data of %zu tensor%s: %s", n, n == 1 ? "" : "s",
-                        e.msg);
+                        e.msg + (named ? skip + 2 : 0));
                 return true;
         }
         for (size_t i = 0; i < n; i++) {

@@ -37,8 +37,8 @@ common(const struct rs_trunk *t, int p, int q)
 }
 
 /* The picture: the first input of rank 4, else of unknown rank, else the first. */
-static const char *
-find_picture(const resect_model *m)
+const char *
+rs_trunk_picture(const resect_model *m)
 {
         const char *best = NULL;
         int rank_of_best = 0;
@@ -134,7 +134,7 @@ rs_trunk_make(resect_anatomy *a, resect_error *err)
         if (!t->found || !t->stack || !t->v || !t->part || !t->canonical || !t->part_of ||
                 !t->block_of || !t->stamp)
                 return false;
-        const char *picture = find_picture(a->model);
+        const char *picture = rs_trunk_picture(a->model);
         if (!picture)
                 return true;
         a->summary.input = picture;

@@ -27,6 +27,7 @@ struct rs_trunk {
         int n_chain;
 };
 
+const char *rs_trunk_picture(const resect_model *m); /* the input that is one, or NULL */
 bool rs_trunk_make(resect_anatomy *a, resect_error *err) RESECT_MUST;
 int rs_trunk_vertex(const resect_anatomy *a, const char *name); /* -1: not live */
 /* Vertices from the one after `from` to `to` along the dominators; *n is 0 when `from` does not

@@ -49,6 +49,22 @@ walk_inputs(const resect_model *m, size_t wanted, resect_value *out, bool *found
         return n;
 }
 
+int64_t
+resect_model_ir_version(const resect_model *m)
+{
+        return m->ir_version;
+}
+
+bool
+resect_model_opset(const resect_model *m, size_t i, const char **domain, int64_t *version)
+{
+        if (i >= m->n_opsets)
+                return false;
+        *domain = m->opsets[i].domain;
+        *version = m->opsets[i].version;
+        return true;
+}
+
 size_t
 resect_model_input_count(const resect_model *m)
 {

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: 0BSD */
+/* resect-info --plan: how one picture would be run: the steps in order, what was fused, and where
+ * each result lies. */
+#include "info.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static resect_plan *
+make(const info *x)
+{
+        resect_binding in[16] = {0};
+        size_t n = 0;
+        resect_error err;
+        while (n < 16 && look_input(x->m, n, 1, &in[n].name, &in[n].tensor))
+                n++;
+        resect_plan *p =
+                resect_plan_make(x->m, &(resect_plan_options){.inputs = in, .n_inputs = n}, &err);
+        if (!p)
+                cli_fail(cli_arg(0), &err);
+        return p;
+}
+
+void
+info_plan(const info *x)
+{
+        static const char *const headers[] = {">step", "operator", "fused", "node", "part",
+                "output", ">MACs", ">offset", ">bytes", NULL};
+        resect_plan *p = make(x);
+        cli_table *t = cli_table_make(headers);
+        resect_step s;
+        for (size_t i = 0; resect_plan_step(p, i, &s); i++) {
+                const char *part = resect_anatomy_value_part(x->a, s.output);
+                cli_cell(t, "%zu", i);
+                cli_cell(t, "%s", s.op);
+                cli_cell(t, "%s", s.fused);
+                cli_cell(t, "%s", s.node);
+                cli_cell(t, "%s", part ? part : "-");
+                cli_cell(t, "%s", look_shape(s.dtype, s.rank, s.dims, NULL));
+                cli_cell(t, "%s", s.macs ? cli_count((double)s.macs) : "-");
+                cli_cell(t, "%llu", (unsigned long long)s.offset);
+                cli_cell(t, "%llu", (unsigned long long)s.size);
+        }
+        cli_table_print(t);
+        printf("\n%zu steps; activations %s in one slab, weights %s\n", resect_plan_step_count(p),
+                cli_bytes((double)resect_plan_slab_size(p)),
+                cli_bytes((double)resect_plan_weight_size(p)));
+        resect_plan_free(p);
+}
+
+json_t *
+info_json_plan(const info *x)
+{
+        resect_plan *p = make(x);
+        json_t *all = json_object(), *steps = json_array();
+        resect_step s;
+        for (size_t i = 0; resect_plan_step(p, i, &s); i++) {
+                json_t *o = json_object();
+                json_object_set_new(o, "op", cli_json_text(s.op));
+                json_object_set_new(o, "fused", cli_json_text(s.fused));
+                json_object_set_new(o, "node", cli_json_text(s.node));
+                json_object_set_new(
+                        o, "part", cli_json_text(resect_anatomy_value_part(x->a, s.output)));
+                json_object_set_new(o, "output", cli_json_text(s.output));
+                json_object_set_new(o, "dtype", json_string(resect_dtype_name(s.dtype)));
+                json_object_set_new(o, "dims", look_json_dims(s.rank, s.dims, NULL));
+                json_object_set_new(o, "macs", json_integer((json_int_t)s.macs));
+                json_object_set_new(o, "offset", json_integer((json_int_t)s.offset));
+                json_object_set_new(o, "bytes", json_integer((json_int_t)s.size));
+                json_array_append_new(steps, o);
+        }
+        json_object_set_new(all, "steps", steps);
+        json_object_set_new(all, "slab_bytes", json_integer((json_int_t)resect_plan_slab_size(p)));
+        json_object_set_new(
+                all, "weight_bytes", json_integer((json_int_t)resect_plan_weight_size(p)));
+        resect_plan_free(p);
+        return all;
+}
