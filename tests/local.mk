@@ -7,7 +7,10 @@
 UNIT_LIBS = libcore.la $(CHECK_LIBS)
 AM_CFLAGS += $(CHECK_CFLAGS)
 TEST_EXTENSIONS = .sh
+# A test runs on one thread unless it says otherwise: make -j runs several tests at once, and threads that wait for each other on
+# a busy machine take many times as long.
 AM_TESTS_ENVIRONMENT = \
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS-1}; export OMP_NUM_THREADS; \
 	RESECT_BIN='$(abs_top_builddir)/tools'; export RESECT_BIN; \
 	RESECT_SRC='$(abs_top_srcdir)'; export RESECT_SRC; \
 	RESECT_BUILD='$(abs_top_builddir)'; export RESECT_BUILD;
