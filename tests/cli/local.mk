@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: 0BSD
 # Shell tests. check.sh is what they share.
 EXTRA_DIST += tests/cli/check.sh
-dist_check_SCRIPTS += tests/check-exports tests/check-layers
+dist_check_SCRIPTS += tests/check-layers
 dist_check_SCRIPTS += tests/cli/resect.sh
 dist_check_SCRIPTS += tests/cli/tools.sh
+EXTRA_DIST += tests/check-exports
