@@ -20,7 +20,7 @@ words() {
         resect-new) echo 'resnet18 --size 32' ;;
         resect-reset) echo "--from head $2" ;;
         resect-run) echo "$2 $T/pictures/a/1.jpg" ;;
-        resect-truncate) echo "--after layer1 $2" ;;
+        resect-truncate) echo "--after layer2.0 $2" ;;
         resect-tune) echo "$2 $T/pictures -o $T/made/tuned.onnx" ;;
         *) echo 'unknown to this test' ;;
         esac
