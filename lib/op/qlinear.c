@@ -6,8 +6,6 @@
  */
 #include "op/walk.h"
 
-#include <math.h>
-
 #define BYTES (RS_BIT(RESECT_UINT8) | RS_BIT(RESECT_INT8))
 
 /* Scale and zero point: inputs i and i + 1, one number each; the zero point may be absent and has
@@ -77,13 +75,15 @@ forward_add(const rs_call *c)
         for (size_t u = 0; u < w->units; u++) {
                 rs_row r;
                 double va[RS_ROW], vb[RS_ROW];
+                int64_t whole[RS_ROW];
                 rs_walk_row(w, u, &r);
                 rs_row_load(a->data, dtype, rs_walk_at(w, &r, 0), rs_walk_step(w, 0), r.n, va);
                 rs_row_load(b->data, dtype, rs_walk_at(w, &r, 1), rs_walk_step(w, 1), r.n, vb);
                 for (size_t i = 0; i < r.n; i++)
-                        va[i] = saturate(
-                                rint((sa * (va[i] - za) + sb * (vb[i] - zb)) / sc) + zc, dtype);
-                rs_row_store(c->out[0]->data, dtype, r.at, r.n, va);
+                        whole[i] = (int64_t)saturate(
+                                rs_nearest((sa * (va[i] - za) + sb * (vb[i] - zb)) / sc) + zc,
+                                dtype);
+                rs_row_store_int(c->out[0]->data, dtype, r.at, r.n, whole);
         }
 }
 
@@ -139,7 +139,7 @@ forward_pool(const rs_call *c)
                 for (size_t i = 0; i < s->area; i++)
                         sum += rs_load(x->data, dtype, at + i * step);
                 double mean = s->area ? (sum / (double)s->area - zx) * sx : 0;
-                rs_store(c->out[0]->data, dtype, k, saturate(rint(mean / sy) + zy, dtype));
+                rs_store(c->out[0]->data, dtype, k, saturate(rs_nearest(mean / sy) + zy, dtype));
         }
 }
 

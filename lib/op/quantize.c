@@ -149,13 +149,14 @@ parameters(const struct state *s, const resect_tensor *t, size_t r, size_t i, si
         rs_row_load(t->data, (int32_t)t->dtype, (int64_t)at, s->spread && !s->one, n, v);
 }
 
-/* In float, as everybody computes it: a double quotient would round halves elsewhere. */
+/* The quotient is a float, as everybody computes it: a double one would round halves elsewhere. */
 static double
 quantized(double x, double scale, double zero, double least, double most)
 {
         float quotient = (float)x / (float)scale;
-        double v = rint((double)quotient) + zero;
-        return !(v >= least) ? least : v > most ? most : v;
+        double v = rs_nearest((double)quotient) + zero;
+        v = v >= least ? v : least; /* NaN too */
+        return v > most ? most : v;
 }
 
 static void
@@ -174,12 +175,16 @@ run(const rs_call *c, bool quantize)
                 rs_row_load(x->data, (int32_t)x->dtype, (int64_t)at, 1, n, v);
                 parameters(s, scale, r, i, n, vs);
                 parameters(s, zero, r, i, n, vz);
-                if (quantize)
+                if (quantize) {
+                        int64_t whole[RS_ROW];
                         for (size_t k = 0; k < n; k++)
-                                v[k] = quantized(v[k], vs[k], vz[k], s->least, s->most);
-                else
-                        for (size_t k = 0; k < n; k++)
-                                v[k] = (v[k] - vz[k]) * vs[k];
+                                whole[k] =
+                                        (int64_t)quantized(v[k], vs[k], vz[k], s->least, s->most);
+                        rs_row_store_int(y->data, (int32_t)y->dtype, at, n, whole);
+                        continue;
+                }
+                for (size_t k = 0; k < n; k++)
+                        v[k] = (v[k] - vz[k]) * vs[k];
                 rs_row_store(y->data, (int32_t)y->dtype, at, n, v);
         }
 }

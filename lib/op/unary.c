@@ -164,7 +164,8 @@ softplus(double x)
 static double
 sigmoid(double x)
 {
-        return x >= 0 ? 1 / (1 + exp(-x)) : exp(x) / (1 + exp(x));
+        double e = exp(-fabs(x)); /* never overflows */
+        return (x >= 0 ? 1 : e) / (1 + e);
 }
 
 #define SQRT_2_PI 0.7978845608028654 /* sqrt(2 / pi) */

@@ -108,6 +108,37 @@ rs_walk_at(const rs_walk *w, const rs_row *r, size_t k)
         return at;
 }
 
+#define EACH_INT(X)                \
+        X(RESECT_INT8, int8_t)     \
+        X(RESECT_UINT8, uint8_t)   \
+        X(RESECT_BOOL, uint8_t)    \
+        X(RESECT_INT16, int16_t)   \
+        X(RESECT_UINT16, uint16_t) \
+        X(RESECT_INT32, int32_t)   \
+        X(RESECT_UINT32, uint32_t) \
+        X(RESECT_INT64, int64_t)   \
+        X(RESECT_UINT64, uint64_t)
+
+/* Integers, and the floats of 16 bits. */
+static void
+load_other(const void *data, int32_t dtype, int64_t at, int64_t step, size_t n, double *v)
+{
+        switch (dtype) {
+#define LOAD(D, T)                                           \
+        case D: {                                            \
+                const T *p = (const T *)data + at;           \
+                for (size_t i = 0; i < n; i++)               \
+                        v[i] = (double)p[(int64_t)i * step]; \
+                break;                                       \
+        }
+                EACH_INT(LOAD)
+#undef LOAD
+        default:
+                for (size_t i = 0; i < n; i++)
+                        v[i] = rs_load(data, dtype, (size_t)(at + (int64_t)i * step));
+        }
+}
+
 void
 rs_row_load(const void *data, int32_t dtype, int64_t at, int64_t step, size_t n, double *v)
 {
@@ -123,10 +154,8 @@ rs_row_load(const void *data, int32_t dtype, int64_t at, int64_t step, size_t n,
                 const double *p = (const double *)data + at;
                 for (size_t i = 0; i < n; i++)
                         v[i] = p[(int64_t)i * step];
-        } else {
-                for (size_t i = 0; i < n; i++)
-                        v[i] = rs_load(data, dtype, (size_t)(at + (int64_t)i * step));
-        }
+        } else
+                load_other(data, dtype, at, step, n, v);
 }
 
 void
@@ -170,17 +199,6 @@ rs_row_add_step(void *data, int32_t dtype, int64_t at, int64_t step, size_t n, c
                 for (size_t i = 0; i < n; i++)
                         rs_row_add(data, dtype, (size_t)(at + (int64_t)i * step), 1, v + i);
 }
-
-#define EACH_INT(X)                \
-        X(RESECT_INT8, int8_t)     \
-        X(RESECT_UINT8, uint8_t)   \
-        X(RESECT_BOOL, uint8_t)    \
-        X(RESECT_INT16, int16_t)   \
-        X(RESECT_UINT16, uint16_t) \
-        X(RESECT_INT32, int32_t)   \
-        X(RESECT_UINT32, uint32_t) \
-        X(RESECT_INT64, int64_t)   \
-        X(RESECT_UINT64, uint64_t)
 
 void
 rs_row_load_int(const void *data, int32_t dtype, int64_t at, int64_t step, size_t n, int64_t *v)

@@ -62,6 +62,14 @@ void rs_row_store_int(void *data, int32_t dtype, size_t at, size_t n, const int6
 /* The fused end of an element-wise kernel: rounds v to dtype, adds the residual, applies relu. */
 void rs_row_fuse(const rs_call *c, size_t at, size_t n, double *v);
 
+/* To the nearest whole number, halves to even, for what is far below 2^51 (more saturates anyway):
+   1.5 * 2^52 leaves no bits for a fraction. Unlike rint it is no call. */
+static inline double
+rs_nearest(double v)
+{
+        return (v + 0x1.8p52) - 0x1.8p52;
+}
+
 /* Copies n elements of size bytes (1, 2, 4, 8); the dense side is dst (gather) or src (scatter). */
 void rs_row_gather(
         void *dst, size_t at, const void *src, int64_t from, int64_t step, size_t n, size_t size);
