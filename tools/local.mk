@@ -6,6 +6,7 @@ CUT =
 RUN =
 LOOK += tools/resect-info
 LOOK += tools/resect-check
+LOOK += tools/resect-diff
 CUT += tools/resect-new
 CUT += tools/resect-strip
 CUT += tools/resect-head
@@ -21,6 +22,8 @@ RUN += tools/resect-eval
 bin_PROGRAMS += tools/resect $(LOOK) $(CUT) $(RUN)
 
 tools_resect_check_SOURCES = tools/check.c
+tools_resect_diff_SOURCES = tools/diff.c tools/diff.h tools/diff_graph.c tools/diff_print.c tools/diff_run.c \
+	tools/diff_weights.c tools/look.c tools/look.h
 tools_resect_edit_SOURCES = tools/edit.c
 tools_resect_eval_SOURCES = tools/eval.c
 tools_resect_fold_SOURCES = tools/fold.c

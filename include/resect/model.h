@@ -95,6 +95,8 @@ typedef struct resect_node {
         size_t n_outputs;
 } resect_node;
 RESECT_API bool resect_model_node(const resect_model *m, size_t i, resect_node *out); /* false past the end */
+/* Whether node i of a and node j of b are the same operator with the same attributes, whatever they and their values are called. */
+RESECT_API bool resect_model_same_node(const resect_model *a, size_t i, const resect_model *b, size_t j);
 
 /* Initializers, in file order. */
 RESECT_API size_t resect_model_tensor_count(const resect_model *m);

@@ -9,6 +9,7 @@ libcore_la_SOURCES += \
 	lib/model/prune.c \
 	lib/model/query.c \
 	lib/model/rename.c \
+	lib/model/same.c \
 	lib/model/sort.c \
 	lib/model/subgraph.c \
 	lib/model/values.c
