@@ -39,7 +39,8 @@ static const struct {
 
 /* What does not change the result, and so is no history. */
 static const char *const plumbing[] = {"output", "json", "base", "max-size", "allow-hard-links",
-        "threads", "kernels", "no-history", "force", "quiet", "verify", NULL};
+        "threads", "kernels", "no-history", "force", "quiet", "verify", "log", "state",
+        "save-every", "cache-size", "cache-dir", NULL};
 
 static struct cli_state state;
 
