@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { TAPS_MAX = 1 << 22, TILE_MAX = 240 };
+enum { TAPS_MAX = 1 << 22 };
 
 /* For one axis: the taps k0 .. that see the input from some position, and where. */
 typedef struct axis {

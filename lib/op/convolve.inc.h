@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: 0BSD */
-/* What becomes of results, for one element type T; included by convolve.c with T, NAME, LOAD and STORE defined. */
+/* What becomes of results, for one element type T; included by convolve.c with T, NAME, LOAD and
+ * STORE defined. */
 
-/* A value with its bias. Rounded before residual and relu, as the operators one after another would. */
+/* A value with its bias. Rounded before residual and relu, as the operators one after another
+ * would. */
 static inline T
 NAME(finish)(const rs_finish *f, double v, size_t e)
 {
@@ -32,7 +34,7 @@ static void
 NAME(emit)(const void *result, const rs_gemm_tile *tile)
 {
         const target *t = result;
-        size_t at[TILE_MAX];
+        size_t at[RS_GEMM_COLUMNS];
 
         if (!t->dense || t->places < 8)
                 places_of(t, tile->j0, tile->j1, at);

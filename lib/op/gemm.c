@@ -17,7 +17,7 @@
 #define RS_X86 1
 #endif
 
-enum { DEPTH = 160, ROWS = 128, COLUMNS = 240, LINE = 64 };
+enum { DEPTH = 160, ROWS = 128, COLUMNS = RS_GEMM_COLUMNS, LINE = 64 };
 
 typedef void kernel(size_t k, const double *a, const double *b, double *c, size_t ldc);
 struct rs_gemm_isa {
@@ -154,13 +154,16 @@ cut_make(const struct rs_gemm_isa *isa, size_t batch, size_t m, size_t n, int th
 
         cut_evenly(m, ROWS, isa->mr[0], &c.rows, &c.n_rows);
         cut_evenly(n, COLUMNS, isa->vl, &c.columns, &c.n_columns);
-        /* few tiles: narrower ones, so that no thread waits for the last */
+        /* few tiles: narrower ones, then lower ones, so that no thread waits for the last */
         for (size_t most = COLUMNS - nr; most >= nr && t > 1; most -= nr) {
                 const size_t tiles = batch * c.n_rows * c.n_columns;
                 if (tiles % t == 0 || tiles >= 6 * t)
                         break;
                 cut_evenly(n, most, isa->vl, &c.columns, &c.n_columns);
         }
+        for (size_t most = ROWS / 2; most >= 2 * isa->mr[0] && batch * c.n_rows * c.n_columns < t;
+                most /= 2)
+                cut_evenly(m, most, isa->mr[0], &c.rows, &c.n_rows);
         return c;
 }
 

@@ -16,6 +16,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+enum {
+        RS_GEMM_COLUMNS = 240, /* of a tile, at most */
+        RS_GEMM_WIDEST = 24    /* rows of a panel, at most */
+};
+
 /*
  * Packs rows j0..j1 of A (or columns j0..j1 of B), depth k0..k1, of product number `batch`. The
  * block is cut into panels of nr rows: panel p, which begins at out + p * nr * (k1 - k0), holds

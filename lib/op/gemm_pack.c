@@ -9,7 +9,7 @@
 #include <string.h>
 #include "tensor/dtype.h"
 
-enum { WIDEST = 24, DEEPEST = 160 };
+enum { WIDEST = RS_GEMM_WIDEST, DEEPEST = 160 };
 
 /* A position of the grid times step, and its image's place. */
 typedef struct position {

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: 0BSD */
-/* The packing functions for one element type T; included by gemm_pack.c with T, LOAD and NAME defined. */
+/* The packing functions for one element type T; included by gemm_pack.c with T, LOAD and NAME
+ * defined. */
 
 /* One panel of an rs_rows whose rows are neighbours (sj is 1): a converting copy. */
 static void
-NAME(rows_along)(const rs_rows *o, const T *x, size_t k0, size_t k1, size_t n, size_t width, double *out)
+NAME(rows_along)(
+        const rs_rows *o, const T *x, size_t k0, size_t k1, size_t n, size_t width, double *out)
 {
         size_t q = k0 / o->len, r = k0 % o->len;
 
@@ -22,7 +24,8 @@ NAME(rows_along)(const rs_rows *o, const T *x, size_t k0, size_t k1, size_t n, s
         }
 }
 
-/* Depth is contiguous for n elements: eight rows at a time, so that each line of the source is read once. */
+/* Depth is contiguous for n elements: eight rows at a time, so that each line of the source is read
+ * once. */
 static void
 NAME(transpose)(const T *x, size_t sj, size_t n, size_t rows, size_t width, double *out)
 {
@@ -40,7 +43,8 @@ NAME(transpose)(const T *x, size_t sj, size_t n, size_t rows, size_t width, doub
 }
 
 static void
-NAME(rows_panel)(const rs_rows *o, const T *x, size_t k0, size_t k1, size_t n, size_t width, double *out)
+NAME(rows_panel)(
+        const rs_rows *o, const T *x, size_t k0, size_t k1, size_t n, size_t width, double *out)
 {
         size_t q = k0 / o->len, r = k0 % o->len;
 
@@ -79,8 +83,9 @@ NAME(rows)(const void *operand, const rs_gemm_block *b)
 #ifdef QUANTISED
                 if (o->zero_point)
                         for (size_t i = 0; i < n; i++) {
-                                const double zero = LOAD(((const T *)
-                                        o->zero_point)[b->batch * o->zero_batch + (j + i) * o->zs]);
+                                const double zero =
+                                        LOAD(((const T *)o->zero_point)[b->batch * o->zero_batch +
+                                                                        (j + i) * o->zs]);
                                 for (size_t k = 0; k < depth; k++)
                                         out[k * width + i] -= zero;
                         }
@@ -88,11 +93,12 @@ NAME(rows)(const void *operand, const rs_gemm_block *b)
         }
 }
 
-/* What a tap sees of n <= WIDEST positions, for channels c0..c1: row c of out is stride doubles after row c - 1. at[j] is the place in
-   channel 0, negative outside; bound by runs of neighbours where there are some. */
+/* What a tap sees of n <= WIDEST positions, for channels c0..c1: row c of out is stride doubles
+   after row c - 1. at[j] is the place in channel 0, negative outside; bound by runs of neighbours
+   where there are some. */
 static void
-NAME(look)(const rs_patches *o, const T *x, const int64_t *at, size_t n, size_t width, size_t c0, size_t c1,
-        double *out, size_t stride)
+NAME(look)(const rs_patches *o, const T *x, const int64_t *at, size_t n, size_t width, size_t c0,
+        size_t c1, double *out, size_t stride)
 {
         const T zero = ZERO(o);
         const T *from[WIDEST];
@@ -145,13 +151,14 @@ NAME(patches)(const void *operand, const rs_gemm_block *b)
                         const size_t tap = k % n_taps, c0 = k / n_taps;
                         const size_t c1 = (b->k1 - tap + n_taps - 1) / n_taps;
                         positions_see(o, &o->taps[tap], p, n, at);
-                        NAME(look)(o, x, at, n, width, c0, c1, out + (k - b->k0) * width, n_taps * width);
+                        NAME(look)
+                        (o, x, at, n, width, c0, c1, out + (k - b->k0) * width, n_taps * width);
                 }
         }
 }
 
-/* Rows are j = c * n_taps + tap, depth is positions: a column of the panel for each row. Positions of a tap are found once for
-   all of its channels in the block. */
+/* Rows are j = c * n_taps + tap, depth is positions: a column of the panel for each row. Positions
+   of a tap are found once for all of its channels in the block. */
 static void
 NAME(patches_across)(const void *operand, const rs_gemm_block *b)
 {
@@ -174,7 +181,8 @@ NAME(patches_across)(const void *operand, const rs_gemm_block *b)
                                 size_t width;
                                 double *to = place(b, i, k, &width);
                                 for (size_t d = 0; d < n; d++)
-                                        to[d * width] = LOAD(*(at[d] < 0 ? &zero : s + at[d])) - OFFSET(zero);
+                                        to[d * width] = LOAD(*(at[d] < 0 ? &zero : s + at[d])) -
+                                                        OFFSET(zero);
                         }
                 }
         }

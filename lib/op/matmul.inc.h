@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: 0BSD */
-/* What becomes of a product's tile, for one element type T; included by matmul.c with T, NAME, LOAD and STORE defined. */
+/* What becomes of a product's tile, for one element type T; included by matmul.c with T, NAME, LOAD
+ * and STORE defined. */
 static void
 NAME(emit)(const void *result, const rs_gemm_tile *t)
 {

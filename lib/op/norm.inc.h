@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: 0BSD */
-/* Sums and maps over one channel, for one element type T; included by norm.c with T, NAME, LOAD and STORE defined. */
+/* Sums and maps over one channel, for one element type T; included by norm.c with T, NAME, LOAD and
+ * STORE defined. */
 #ifndef RS_OP_NORM_LANES
 #define RS_OP_NORM_LANES
 enum { LANES = 8 };
@@ -12,7 +13,7 @@ static double
 sum_of(const double *lanes)
 {
         return ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) +
-                ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
+               ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
 }
 #endif
 
@@ -54,7 +55,8 @@ NAME(moments)(const void *data, size_t at, const channel *c, double *mean, doubl
 
 /* y = (x - mean) * a + b */
 static void
-NAME(affine)(const void *data, void *out, size_t at, const channel *c, double mean, double a, double b)
+NAME(affine)(
+        const void *data, void *out, size_t at, const channel *c, double mean, double a, double b)
 {
         const T *x = (const T *)data + at;
         T *y = (T *)out + at;
@@ -66,7 +68,8 @@ NAME(affine)(const void *data, void *out, size_t at, const channel *c, double me
 
 /* s = sum dy, sx = sum dy * (x - mean) */
 static void
-NAME(sums)(const void *data, const void *grad, size_t at, const channel *c, double mean, double *s, double *sx)
+NAME(sums)(const void *data, const void *grad, size_t at, const channel *c, double mean, double *s,
+        double *sx)
 {
         const T *x = (const T *)data + at, *dy = (const T *)grad + at;
         double lanes[LANES] = {0}, lanes_x[LANES] = {0};
@@ -90,20 +93,22 @@ NAME(sums)(const void *data, const void *grad, size_t at, const channel *c, doub
 
 /* dx += a * (dy - b - (x - mean) * d) */
 static void
-NAME(spread)(const void *data, const void *grad, void *out, size_t at, const channel *c, double mean, double a,
-        double b, double d)
+NAME(spread)(const void *data, const void *grad, void *out, size_t at, const channel *c,
+        double mean, double a, double b, double d)
 {
         const T *x = (const T *)data + at, *dy = (const T *)grad + at;
         T *dx = (T *)out + at;
 
         for (size_t i = 0; i < c->images; i++)
                 for (size_t j = i * c->stride; j < i * c->stride + c->plane; j++)
-                        dx[j] = STORE(LOAD(dx[j]) + a * (LOAD(dy[j]) - b - (LOAD(x[j]) - mean) * d));
+                        dx[j] = STORE(
+                                LOAD(dx[j]) + a * (LOAD(dy[j]) - b - (LOAD(x[j]) - mean) * d));
 }
 
 /* y = x / (bias + alpha / size * sum of squares of the channels around)^beta */
 static void
-NAME(lrn)(const void *data, void *out, size_t at, size_t ch, size_t channels, size_t plane, const struct lrn *s)
+NAME(lrn)(const void *data, void *out, size_t at, size_t ch, size_t channels, size_t plane,
+        const struct lrn *s)
 {
         const T *x = (const T *)data + at;
         T *y = (T *)out + at + ch * plane;

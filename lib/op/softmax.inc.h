@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: 0BSD */
-/* One strand, for one element type T; included by softmax.c with T, NAME, LOAD and STORE defined. */
+/* One strand, for one element type T; included by softmax.c with T, NAME, LOAD and STORE defined.
+ */
 static void
 NAME(strand)(const softmax *s, const void *in, void *out, size_t number, bool log_form)
 {
@@ -20,7 +21,8 @@ NAME(strand)(const softmax *s, const void *in, void *out, size_t number, bool lo
 
 /* Softmax: dx = y (dy - sum dy y). LogSoftmax: dx = dy - exp(y) sum dy. */
 static void
-NAME(strand_back)(const softmax *s, const void *out, const void *grad, void *to, size_t number, bool log_form)
+NAME(strand_back)(
+        const softmax *s, const void *out, const void *grad, void *to, size_t number, bool log_form)
 {
         const size_t at = number / s->inner * s->size * s->inner + number % s->inner;
         const T *y = (const T *)out + at, *dy = (const T *)grad + at;
@@ -31,7 +33,8 @@ NAME(strand_back)(const softmax *s, const void *out, const void *grad, void *to,
         for (size_t i = 0; i < n; i += step)
                 sum += log_form ? LOAD(dy[i]) : LOAD(dy[i]) * LOAD(y[i]);
         for (size_t i = 0; i < n; i += step) {
-                const double d = log_form ? LOAD(dy[i]) - exp(LOAD(y[i])) * sum : LOAD(y[i]) * (LOAD(dy[i]) - sum);
+                const double d = log_form ? LOAD(dy[i]) - exp(LOAD(y[i])) * sum
+                                          : LOAD(y[i]) * (LOAD(dy[i]) - sum);
                 dx[i] = STORE(LOAD(dx[i]) + d);
         }
 }

@@ -46,7 +46,8 @@ START_TEST(every_instruction_set_is_the_plain_sum)
                         a[i] = (float)op_noise(1, i);
                 for (size_t i = 0; i < batch * n * d; i++)
                         b[i] = (float)op_noise(2, i);
-                for (int threads = 1; threads < 6; threads += threads == 1 ? 1 : 3) {
+                for (int threads = 1; threads < 18;
+                        threads = threads * 2 + threads / 2) { /* 1 2 5 12 */
                         const rs_rows ra = {
                                 .data = a, .batch = m * d, .sj = d, .len = d ? d : 1, .sr = 1};
                         const rs_rows rb = {
