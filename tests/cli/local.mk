@@ -3,5 +3,6 @@
 EXTRA_DIST += tests/cli/check.sh
 dist_check_SCRIPTS += tests/check-layers
 dist_check_SCRIPTS += tests/cli/resect.sh
+dist_check_SCRIPTS += tests/cli/look.sh
 dist_check_SCRIPTS += tests/cli/tools.sh
 EXTRA_DIST += tests/check-exports

@@ -70,8 +70,17 @@ for tool in $tools; do
         refuses "$tool" a b c d --quiet --man=x
 done
 
+# What is no model is invalid, says resect-check (status 1); what cannot be had is trouble.
+for bad in "$T/empty" /dev/null "$T/a.jpg" "$T/text" "$T/cut.onnx"; do
+        status 1 timeout 30 resect-check "$bad"
+        check "one finding about $bad" test "$(grep -c ': error: ' "$T/out")" -eq 1
+        status 1 timeout 30 sh -c 'resect-check <"$0"' "$bad"
+done
+
 for tool in $tools; do
         [ "$tool" = resect-new ] && continue
+        # shellcheck disable=SC2046
+        [ "$tool" = resect-check ] && refuses "$tool" "$T/missing" && refuses "$tool" "$T/folder" && continue
         for bad in "$T/folder" "$T/empty" /dev/null "$T/a.jpg" "$T/text" "$T/cut.onnx" "$T/missing"; do
                 # shellcheck disable=SC2046
                 refuses timeout 30 "$tool" $(words "$tool" "$bad")
@@ -117,8 +126,8 @@ for tool in $tools; do
                 check "$tool: without SIGPIPE no words either" test ! -s "$T/err"
                 check "$tool: without SIGPIPE, status 2" test "$(cat "$T/err.status")" -eq 2
                 ;;
-        resect-info | resect-check | resect-diff) ;;
-        *) continue ;; # pack, run, tune and eval have tests of their own
+        resect-info | resect-diff) ;;
+        *) continue ;; # check says nothing of a good model; pack, run, tune and eval have tests of their own
         esac
         # shellcheck disable=SC2016
         status 2 sh -c 'exec "$@" >/dev/full' sh "$tool" "$@"

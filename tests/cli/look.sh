@@ -1,0 +1,71 @@
+#!/bin/sh
+# SPDX-License-Identifier: 0BSD
+# resect-info, resect-check and resect-diff at the command line.
+. "$RESECT_SRC/tests/cli/check.sh"
+
+resect-new resnet18 --classes 3 --size 32 --seed 1 --quiet -o "$T/a.onnx"
+resect-new resnet50 --classes 1000 --size 224 --seed 1 --quiet -o "$T/r50.onnx"
+
+# info: the published numbers of torchvision's ResNet-50, and the table adds up
+status 0 resect-info "$T/r50.onnx"
+says 'resnet50 v1.5'
+says '2048 features to 1000 classes, logits'
+says '25.6 M'
+says '4.1 G'
+check 'no line ends in a blank' sh -c "! grep -q ' \$' '$T/out'"
+status 0 resect-info --json "$T/r50.onnx"
+check 'ResNet-50 has 25557032 parameters' grep -q '"parameters": 25557032,' "$T/out"
+check 'ResNet-50 makes 4089184256 MACs' grep -q '"macs": 4089184256,' "$T/out"
+check '16 blocks are listed' test "$(grep -c '"preactivation"' "$T/out")" -eq 16
+status 0 resect-info --tensors "$T/a.onnx"
+says 'layer4.1.conv2'
+status 0 resect-info --plan "$T/a.onnx"
+says 'conv1'
+says ' steps; activations '
+status 0 resect-info --dot "$T/a.onnx"
+check 'a box for each of the 8 blocks' test "$(grep -c '^subgraph' "$T/out")" -eq 8
+check 'braces are even' test "$(tr -cd '{' <"$T/out" | wc -c)" -eq "$(tr -cd '}' <"$T/out" | wc -c)"
+if command -v dot >/dev/null; then
+        status 0 dot -Tsvg "$T/out"
+fi
+resect-freeze --until layer2 "$T/a.onnx" --quiet -o "$T/frozen.onnx"
+status 0 resect-info "$T/frozen.onnx"
+says 'resect-freeze --until layer2'
+check 'layer2 is frozen' grep -q '^layer2 .*frozen$' "$T/out"
+check 'layer3 is not' sh -c "! grep -q '^layer3 .*frozen' '$T/out'"
+status 0 sh -c 'resect-info <"$0"' "$T/a.onnx"
+
+# check
+status 0 resect-check "$T/a.onnx"
+check 'nothing to say about a sound model' test ! -s "$T/out"
+status 0 resect-check --json "$T/a.onnx"
+says '"valid": true'
+head -c 3000 "$T/a.onnx" >"$T/cut.onnx"
+status 1 resect-check "$T/cut.onnx"
+says "$T/cut.onnx: error: "
+status 1 resect-check --json "$T/cut.onnx"
+says '"level": "error"'
+refuses resect-check "$T/missing.onnx"
+
+# diff
+status 0 resect-diff "$T/a.onnx" "$T/a.onnx"
+says ' differ'
+says 'beyond the tolerance'
+resect-fold --bn "$T/a.onnx" --quiet -o "$T/folded.onnx"
+status 1 resect-diff "$T/a.onnx" "$T/folded.onnx"
+status 0 resect-diff --only outputs "$T/a.onnx" "$T/folded.onnx"
+resect-new resnet18 --classes 3 --size 32 --seed 2 --quiet -o "$T/b.onnx"
+status 1 resect-diff "$T/a.onnx" "$T/b.onnx"
+says 'conv1.weight'
+status 0 resect-diff --only graph "$T/a.onnx" "$T/b.onnx"
+status 1 resect-diff --only weights "$T/a.onnx" "$T/b.onnx"
+status 0 resect-diff --only weights --atol 1000 "$T/a.onnx" "$T/b.onnx"
+status 1 resect-diff --json "$T/a.onnx" "$T/b.onnx"
+says '"same": false'
+resect-strip "$T/a.onnx" --quiet -o "$T/features.onnx"
+status 1 resect-diff "$T/a.onnx" "$T/features.onnx"
+says 'only in A: '
+says 'fc.weight'
+refuses resect-diff --only colour "$T/a.onnx" "$T/b.onnx"
+refuses resect-diff "$T/a.onnx"
+finish
