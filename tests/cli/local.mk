@@ -5,4 +5,5 @@ dist_check_SCRIPTS += tests/check-layers
 dist_check_SCRIPTS += tests/cli/resect.sh
 dist_check_SCRIPTS += tests/cli/look.sh
 dist_check_SCRIPTS += tests/cli/tools.sh
+dist_check_SCRIPTS += tests/cli/io_faults.sh
 EXTRA_DIST += tests/check-exports

@@ -8,6 +8,8 @@
 #include "unit.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include "model/model.h"
 #include "onnx.pb-c.h"
 #include "onnx/digest.h"
@@ -486,5 +488,63 @@ START_TEST(too_large_to_write)
 }
 END_TEST
 
+/* Through a pipe, a model takes its own size in memory and little more. */
+enum { PIPED = 96 << 20, SLACK = 16 << 20 };
+
+static void
+feed_large_model(int fd)
+{
+        rs_buf t = mk_tensor("w", RESECT_UINT8, 1, (const int64_t[]){PIPED}), model = {0},
+               g = mk_relu_graph();
+        static unsigned char chunk[1 << 16];
+        FILE *f = fdopen(fd, "wb");
+        /* the headers of a payload that is never there in one piece */
+        mk_varint(&t, 9 << 3 | 2);
+        mk_varint(&t, PIPED);
+        mk_varint(&g, 5 << 3 | 2);
+        mk_varint(&g, t.size + PIPED);
+        mk_int(&model, 1, 8);
+        mk_opset(&model, "", 17);
+        mk_varint(&model, 7 << 3 | 2);
+        mk_varint(&model, g.size + t.size + PIPED);
+        fwrite(model.data, 1, model.size, f);
+        fwrite(g.data, 1, g.size, f);
+        fwrite(t.data, 1, t.size, f);
+        for (size_t n = 0; n < PIPED; n += sizeof chunk)
+                fwrite(chunk, 1, sizeof chunk, f);
+        fclose(f);
+}
+
+START_TEST(piped_memory)
+{
+        int fds[2], status;
+        struct rusage use;
+        ck_assert_int_eq(pipe(fds), 0);
+        pid_t feeder = fork();
+        if (feeder == 0) {
+                close(fds[0]);
+                feed_large_model(fds[1]);
+                _exit(0);
+        }
+        close(fds[1]);
+        pid_t reader = fork();
+        if (reader == 0) {
+                resect_error err;
+                dup2(fds[0], STDIN_FILENO);
+                resect_model *m = resect_model_read("-", NULL, &err);
+                _exit(!m || m->graph.tensors[0]->bytes != PIPED ||
+                        !resect_model_write(m, "/dev/null", &err));
+        }
+        close(fds[0]);
+        ck_assert_int_eq(wait4(reader, &status, 0, &use), reader);
+        ck_assert_int_eq(status, 0);
+        waitpid(feeder, &status, 0);
+#ifndef __SANITIZE_ADDRESS__ /* whose own memory counts too */
+        ck_assert_msg((size_t)use.ru_maxrss * 1024 <= PIPED + SLACK, "%ld KiB", use.ru_maxrss);
+#endif
+}
+END_TEST
+
 UNIT_MAIN("onnx round trip", made_models, what_is_decoded, values, touched, made_anew,
-        metadata_changes, external_values, digest, digest_of_external, too_large_to_write)
+        metadata_changes, external_values, digest, digest_of_external, too_large_to_write,
+        piped_memory)
