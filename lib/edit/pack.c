@@ -125,7 +125,7 @@ check_files(rs_surgery *s, resect_error *err)
                 return false;
         for (size_t i = 0, k; i < n; i = k, files++) {
                 account a;
-                uint64_t size;
+                uint64_t size = 0;
                 for (k = i + 1; k < n && strcmp(t[k]->location, t[i]->location) == 0;)
                         k++;
                 if (!file_size(s->m, t[i]->location, &size, err) ||
@@ -243,6 +243,14 @@ write_file(const char *path, const parcel *parcels, size_t n, resect_error *err)
         return false;
 }
 
+/* For models that were made, not read. */
+static void
+release(resect_model *m)
+{
+        rs_external_free(m->external);
+        m->external = NULL;
+}
+
 static bool
 out_of_model(rs_surgery *s, const char *path, resect_error *err)
 {
@@ -291,6 +299,8 @@ out_of_model(rs_surgery *s, const char *path, resect_error *err)
         rs_external_free(m->external); /* a file of the same name may be open there; nothing is lent
                                           from it any more */
         m->external = fresh;
+        if (m->release == NULL)
+                m->release = release;
         m->base = base;
         if (n == 0)
                 rs_note(s, "no tensor has %lld bytes or more; nothing was written",

@@ -76,7 +76,7 @@ static void
 on_finding(void *ctx, const resect_finding *f)
 {
         if (f->fatal)
-                printf("  [%s] %s: %s\n", (const char *)ctx, f->where, f->what);
+                fprintf(stderr, "  [%s] %s: %s\n", (const char *)ctx, f->where, f->what);
 }
 
 /* "strip --to maps": a line as a person would type it, into settings. */
