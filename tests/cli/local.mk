@@ -7,3 +7,4 @@ dist_check_SCRIPTS += tests/cli/look.sh
 dist_check_SCRIPTS += tests/cli/tools.sh
 dist_check_SCRIPTS += tests/cli/io_faults.sh
 EXTRA_DIST += tests/check-exports
+dist_check_SCRIPTS += tests/cli/edits.sh
