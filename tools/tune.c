@@ -197,7 +197,7 @@ read_optimiser(resect_train_options *o)
 {
         o->optimizer = cli_value("optimizer") ? cli_value("optimizer") : "sgd";
         bool adamw = !strcmp(o->optimizer, "adamw");
-        o->lr = cli_real("lr", adamw ? 0.001 : 0.01, 0, 1e6);
+        o->lr = cli_real("lr", adamw ? 0.001 : 0.01, 0, 1e38);
         o->momentum = cli_real("momentum", 0.9, 0, 1);
         o->nesterov = cli_given("nesterov");
         o->weight_decay = cli_real("weight-decay", adamw ? 0.01 : 0.0001, 0, 1e6);
@@ -366,6 +366,8 @@ record(resect_model *m, const resect_data *d, const resect_input *in)
                 cli_fail(NULL, &err);
         if (resect_model_labels(m, &labels) && labels)
                 return;
+        if (resect_data_is_raw(d)) /* its classes are numbers */
+                return;
         const char **names = cli_alloc(classes, sizeof *names);
         for (size_t i = 0; i < classes; i++)
                 names[i] = resect_data_class(d, i);
@@ -377,7 +379,7 @@ record(resect_model *m, const resect_data *d, const resect_input *in)
 static int
 train(resect_model *m, const resect_data *d, const resect_train_options *o, const resect_input *in)
 {
-        resect_error err = {0};
+        resect_error err = {0}, sealed;
         resect_train_result result = {0};
         struct tune_log log = {.path = cli_value("log"), .epochs = o->epochs};
         if (log.path)
@@ -392,6 +394,8 @@ train(resect_model *m, const resect_data *d, const resect_train_options *o, cons
         if (stopped && !result.steps)
                 return 130;
         record(m, d, in);
+        if (!resect_model_seal(m, &sealed))
+                cli_fail(NULL, &sealed);
         cli_write_model(m);
         if (result.kept && result.validated)
                 cli_note("kept epoch %zu of %zu: validation top-1 %.1f %%, loss %.4f",

@@ -61,7 +61,7 @@ RESECT_API const char *resect_model_logits(resect_model *m, resect_error *err) R
 
 /*
  * Which output each class of the data is: by resect.labels when the model has them, whatever their order, else (or when
- * by_index is set) class i is output i. Fails with ARG when a class is not among the labels, or, by index, when the
+ * by_index is set, or the data is an .npz, whose y is the output's number) class i is output i. Fails with ARG when a class is not among the labels, or, by index, when the
  * data has more classes than the model has outputs.
  */
 RESECT_API bool resect_class_map(const resect_model *m, const resect_data *d, size_t outputs, bool by_index,

@@ -123,7 +123,8 @@ typedef struct resect_train_result {
  * stops (STOPPED) or breaks down (FORMAT: a loss, gradient or weight that is not finite; the message names step and layer) it
  * holds the best so far if there are any (result->kept), else, after a STOPPED, the last ones; otherwise it is
  * unchanged. Fails with ARG for options that make no sense, GRAPH when outputs and classes do not match, UNSUPPORTED when nothing in the model
- * can be trained.
+ * can be trained. Tensors that the file shares between layers become copies of their own, whatever the outcome; the model computes the
+ * same with them.
  */
 RESECT_API bool resect_train(resect_model *m, const resect_data *d, const resect_train_options *options,
         const resect_train_events *events, resect_train_result *result, resect_error *err) RESECT_MUST;

@@ -46,31 +46,42 @@ resect_model_logits(resect_model *m, resect_error *err)
         return logits;
 }
 
+/* The output that has a class's name, or -1. */
+static int64_t
+labelled(const char *const *labels, size_t n, const char *class)
+{
+        for (size_t k = 0; k < n; k++)
+                if (!strcmp(labels[k], class))
+                        return (int64_t)k;
+        return -1;
+}
+
 bool
 resect_class_map(const resect_model *m, const resect_data *d, size_t outputs, bool by_index,
         int64_t *map, resect_error *err)
 {
         size_t n_labels, classes = resect_data_class_count(d);
         const char *const *labels = resect_model_labels(m, &n_labels);
-        if (n_labels && !by_index && n_labels != outputs)
+        if (n_labels && n_labels != outputs)
                 return rs_fail(err, RESECT_GRAPH,
                         "resect.labels names %zu classes, but the model has %zu outputs", n_labels,
                         outputs);
-        if ((!n_labels || by_index) && classes > outputs)
-                return rs_fail(err, RESECT_ARG,
-                        "the data has %zu classes, but the model has %zu outputs", classes,
-                        outputs);
-        for (size_t i = 0; i < classes; i++) {
-                map[i] = !n_labels || by_index ? (int64_t)i : -1;
-                for (size_t k = 0; map[i] < 0 && k < n_labels; k++)
-                        if (!strcmp(labels[k], resect_data_class(d, i)))
-                                map[i] = (int64_t)k;
-                if (map[i] < 0)
+        if (!n_labels || by_index || resect_data_is_raw(d)) {
+                if (classes > outputs)
+                        return rs_fail(err, RESECT_ARG,
+                                "the data has %zu classes, but the model has %zu outputs", classes,
+                                outputs);
+                for (size_t i = 0; i < classes; i++)
+                        map[i] = (int64_t)i;
+                return true;
+        }
+        for (size_t i = 0; i < classes; i++)
+                if ((map[i] = labelled(labels, n_labels, resect_data_class(d, i))) < 0)
                         return rs_fail(err, RESECT_ARG,
                                 "class '%s' of the data is not among the model's %zu labels ('%s', "
-                                "...)",
+                                "...): rename it, or say "
+                                "--by-index",
                                 resect_data_class(d, i), n_labels, labels[0]);
-        }
         return true;
 }
 
@@ -88,8 +99,10 @@ intake_of(rs_intake *in, const resect_model *m, const resect_data *d, const rese
         if (resect_data_is_raw(d)) {
                 if (!resect_data_raw_shape(d, chw))
                         return rs_fail(err, RESECT_ARG, "raw data without a shape");
-                in->input = (resect_input){
-                        .channels = (int)chw[0], .height = (int)chw[1], .width = (int)chw[2]};
+                in->input = (resect_input){.channels = (int)chw[0],
+                        .height = (int)chw[1],
+                        .width = (int)chw[2],
+                        .std = {1, 1, 1}};
                 return true;
         }
         if (input)

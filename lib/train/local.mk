@@ -14,4 +14,5 @@ libcore_la_SOURCES += \
 	lib/train/stages.c lib/train/stages.h \
 	lib/train/state.c lib/train/state.h \
 	lib/train/step.c \
-	lib/train/trainer.c
+	lib/train/trainer.c \
+	lib/train/untie.c

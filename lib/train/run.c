@@ -73,22 +73,29 @@ weigh_classes(rs_run *r, resect_error *err)
         return true;
 }
 
-/* The model's outputs against the data's classes. */
+/* The model's outputs against the data's classes. There may be fewer classes where one knows which
+   they are: by labels, or in an .npz, whose y is the output's number. */
 static bool
 match_classes(rs_run *r, resect_error *err)
 {
-        size_t classes = resect_data_class_count(r->d);
+        size_t classes = resect_data_class_count(r->d), labels;
         r->classes = r->p->net.classes;
         r->map = RS_NEW(&r->arena, classes, int64_t, err);
         if (!r->map)
                 return false;
-        if (classes != r->classes)
+        bool named = resect_model_labels(r->m, &labels) && labels && !r->o.by_index;
+        if (classes > r->classes || (classes < r->classes && !named && !resect_data_is_raw(r->d)))
                 return rs_fail(err, RESECT_GRAPH,
                         "the model's output has %zu values a picture, the data %zu classes: give "
                         "it a head with "
                         "resect-head --classes %zu (--replace when it has one)",
                         r->classes, classes, classes);
-        return resect_class_map(r->m, r->d, r->classes, r->o.by_index, r->map, err);
+        if (!resect_class_map(r->m, r->d, r->classes, r->o.by_index, r->map, err))
+                return false;
+        if (classes < r->classes)
+                rs_run_note(r, "%zu of the model's %zu classes have no pictures",
+                        r->classes - classes, r->classes);
+        return true;
 }
 
 void
@@ -128,6 +135,12 @@ rs_run_make(rs_run *r, resect_model *m, const resect_data *d, const resect_train
                 if (o->samples[i] >= resect_data_count(d, RESECT_TRAIN))
                         return rs_fail(err, RESECT_ARG, "sample %zu of a training split of %zu",
                                 o->samples[i], resect_data_count(d, RESECT_TRAIN));
+        size_t copies;
+        if (!rs_untie(m, &copies, err))
+                return false;
+        if (copies)
+                rs_run_note(
+                        r, "%zu tensors that layers share have become copies of their own", copies);
         if ((o->thaw_every || o->n_part_rates) && !rs_stages_make(&r->stages, m, err))
                 return false;
         if (!rs_phase_enter(r, 0, err) || !match_classes(r, err) || !weigh_classes(r, err))

@@ -75,6 +75,9 @@ bool rs_run_step(rs_run *r, double lr, rs_stepped *out, resect_error *err) RESEC
 
 void rs_run_note(const rs_run *r, const char *fmt, ...) RESECT_PRINTF(2, 3);
 
+/* untie.c: gives every layer tensors of its own. The model computes what it did before. */
+bool rs_untie(resect_model *m, size_t *copies, resect_error *err) RESECT_MUST;
+
 /* identity.c: what makes two runs the same. */
 bool rs_run_identify(rs_run *r, resect_error *err) RESECT_MUST;
 

@@ -2,20 +2,20 @@
 # Against ONNX Runtime, PyTorch, NumPy and real files. Each test skips, and says so, where its peer is absent.
 dist_check_SCRIPTS += \
 	tests/peers/onnx_python.sh \
-	tests/peers/edits.sh \
 	tests/peers/opsets.sh \
 	tests/peers/outputs.sh \
+	tests/peers/parity.sh \
 	tests/peers/pictures.sh \
 	tests/peers/real.sh \
 	tests/peers/vectors.sh
 EXTRA_DIST += \
 	tests/peers/close.py \
-	tests/peers/edits.py \
 	tests/peers/export.py \
 	tests/peers/npy.js \
 	tests/peers/onnx_python.py \
 	tests/peers/opsets.py \
 	tests/peers/ort.js \
 	tests/peers/ort_folders.js \
+	tests/peers/parity.py \
 	tests/peers/peers.sh \
 	tests/peers/pictures.py
