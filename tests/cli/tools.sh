@@ -70,20 +70,26 @@ for tool in $tools; do
         refuses "$tool" a b c d --quiet --man=x
 done
 
-# What is no model is invalid, says resect-check (status 1); what cannot be had is trouble.
-for bad in "$T/empty" /dev/null "$T/a.jpg" "$T/text" "$T/cut.onnx"; do
-        status 1 timeout 30 resect-check "$bad"
-        check "one finding about $bad" test "$(grep -c ': error: ' "$T/out")" -eq 1
-        status 1 timeout 30 sh -c 'resect-check <"$0"' "$bad"
-done
+# no_model BAD COMMAND...: to resect-check bytes that are no model are a finding, which is its answer; to all others trouble.
+no_model() {
+        bad=$1
+        shift
+        case $tool$bad in
+        "resect-check$T/folder" | "resect-check$T/missing") refuses "$@" ;;
+        resect-check*)
+                status 1 "$@"
+                check "one finding on one line: $*" test "$(wc -l <"$T/out")" -eq 1
+                check "no words beside it: $*" test ! -s "$T/err"
+                ;;
+        *) refuses "$@" ;;
+        esac
+}
 
 for tool in $tools; do
         [ "$tool" = resect-new ] && continue
-        # shellcheck disable=SC2046
-        [ "$tool" = resect-check ] && refuses "$tool" "$T/missing" && refuses "$tool" "$T/folder" && continue
         for bad in "$T/folder" "$T/empty" /dev/null "$T/a.jpg" "$T/text" "$T/cut.onnx" "$T/missing"; do
                 # shellcheck disable=SC2046
-                refuses timeout 30 "$tool" $(words "$tool" "$bad")
+                no_model "$bad" timeout 30 "$tool" $(words "$tool" "$bad")
                 nothing_left "$tool $bad"
         done
         case "$tool" in
@@ -93,7 +99,7 @@ for tool in $tools; do
         set -- $(words "$tool" '')
         for bad in "$T/folder" "$T/empty" /dev/null "$T/a.jpg" "$T/cut.onnx"; do
                 # shellcheck disable=SC2016
-                refuses timeout 30 sh -c 'in=$1; shift; exec "$@" <"$in"' sh "$bad" "$tool" "$@"
+                no_model "$bad" timeout 30 sh -c 'in=$1; shift; exec "$@" <"$in"' sh "$bad" "$tool" "$@"
         done
         # shellcheck disable=SC2016
         refuses sh -c 'exec "$@" <&-' sh "$tool" "$@"
@@ -127,7 +133,7 @@ for tool in $tools; do
                 check "$tool: without SIGPIPE, status 2" test "$(cat "$T/err.status")" -eq 2
                 ;;
         resect-info | resect-diff) ;;
-        *) continue ;; # check says nothing of a good model; pack, run, tune and eval have tests of their own
+        *) continue ;; # check has nothing to say; pack, run, tune and eval have tests of their own
         esac
         # shellcheck disable=SC2016
         status 2 sh -c 'exec "$@" >/dev/full' sh "$tool" "$@"
