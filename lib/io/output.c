@@ -258,6 +258,13 @@ rs_output_open(const char *path, resect_error *err)
         return o;
 }
 
+bool
+rs_output_is(const rs_output *o, dev_t dev, ino_t ino)
+{
+        struct stat st;
+        return o->direct && fstat(o->fd, &st) == 0 && st.st_dev == dev && st.st_ino == ino;
+}
+
 static bool
 write_all(rs_output *o, struct iovec *iov, size_t count, resect_error *err)
 {

@@ -15,6 +15,9 @@ typedef struct rs_output rs_output;
  */
 rs_output *rs_output_open(const char *path, resect_error *err) RESECT_MUST;
 
+/* Whether it writes straight into this file: one that is being read must not be overwritten. */
+bool rs_output_is(const rs_output *o, dev_t dev, ino_t ino);
+
 /* Writes the spans one after the other. After a failure only rs_output_abandon is of use. */
 bool rs_output_put(rs_output *o, const rs_span *spans, size_t count, resect_error *err) RESECT_MUST;
 bool rs_output_bytes(rs_output *o, const void *bytes, size_t size, resect_error *err) RESECT_MUST;

@@ -198,6 +198,32 @@ read_model(rs_reader *r, rs_span bytes)
         return rs_reader_graph(r, graph);
 }
 
+/* What people hand over in place of a model, told by its first bytes; NULL when these say nothing.
+ */
+static const char *
+something_else(rs_span s)
+{
+        static const struct {
+                size_t at;
+                const char *bytes, *what;
+        } kinds[] = {{0, "version https://git-lfs",
+                             "a Git LFS pointer, not the file it stands for (git lfs pull)"},
+                {0, "PK\x03\x04", "a zip archive (PyTorch's or NumPy's, perhaps)"},
+                {0, "\x80\x02", "a Python pickle (PyTorch's, perhaps)"},
+                {0, "\x89HDF\r\n", "an HDF5 file (Keras's, perhaps)"},
+                {0, "\x93NUMPY", "a NumPy array"}, {0, "\x89PNG\r\n", "a PNG picture"},
+                {0, "\xff\xd8\xff", "a JPEG picture"}, {0, "<", "a web page, or XML"},
+                {4, "ORTM", "ONNX Runtime's own format (.ort)"},
+                {8, "{", "a safetensors file, perhaps"}};
+        for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+                size_t n = strlen(kinds[i].bytes);
+                if (s.size >= kinds[i].at + n &&
+                        memcmp(s.data + kinds[i].at, kinds[i].bytes, n) == 0)
+                        return kinds[i].what;
+        }
+        return NULL;
+}
+
 static void
 release(resect_model *m)
 {
@@ -221,6 +247,23 @@ set_base(resect_model *m, const char *path, const char *base, resect_error *err)
         return m->base;
 }
 
+static bool
+read_bytes(rs_reader *r, rs_span bytes, bool verify)
+{
+        if (bytes.size > MESSAGE_MAX)
+                return rs_fail(r->err, RESECT_UNSUPPORTED,
+                        "%zu bytes, more than a protobuf message may have", bytes.size);
+        if (bytes.size == 0)
+                return rs_fail(r->err, RESECT_FORMAT, "is empty");
+        if (!rs_guard(bytes, &onnx__model_proto__descriptor, check_message, NULL, r->err)) {
+                const char *what =
+                        r->err && r->err->code == RESECT_FORMAT ? something_else(bytes) : NULL;
+                return what ? rs_fail(r->err, RESECT_FORMAT, "not an ONNX model, but %s", what)
+                            : false;
+        }
+        return read_model(r, bytes) && (!verify || rs_digest_verify(r->m, r->err));
+}
+
 /* Makes the model of an input, which it owns from now on. path is NULL for memory. */
 static resect_model *
 make(rs_input *in, const char *path, const char *shown, const resect_read_options *o,
@@ -238,20 +281,9 @@ make(rs_input *in, const char *path, const char *shown, const resect_read_option
         m->path = m->external ? rs_arena_strdup(&m->arena, path ? path : shown, err) : NULL;
         rs_reader r = {.m = m, .err = err, .allocator = {unpack_alloc, unpack_free, &r}};
         r.left = in->size < SIZE_MAX - BUDGET ? in->size + BUDGET : SIZE_MAX;
-        rs_span bytes = {in->data, in->size};
         bool ok = m->path && set_base(m, path, o->base, err);
-        if (ok) {
-                if (in->size > MESSAGE_MAX)
-                        ok = rs_fail(err, RESECT_UNSUPPORTED,
-                                "%zu bytes, more than a protobuf message may have", in->size);
-                else if (in->size == 0)
-                        ok = rs_fail(err, RESECT_FORMAT, "is empty");
-                ok = ok &&
-                     rs_guard(bytes, &onnx__model_proto__descriptor, check_message, NULL, err) &&
-                     read_model(&r, bytes) && (o->skip_digest || rs_digest_verify(m, err));
-                if (!ok)
-                        rs_fail_at(err, "%s", shown);
-        }
+        if (ok && !read_bytes(&r, (rs_span){in->data, in->size}, !o->skip_digest))
+                ok = rs_fail_at(err, "%s", shown);
         rs_buf_free(&r.scratch);
         m->n_sealed = m->graph.n_tensors;
         if (ok)

@@ -207,19 +207,26 @@ encode_model(rs_encoder *e, const resect_model *m, resect_error *err)
         return true;
 }
 
+static bool
+write_spans(const rs_encoder *e, const resect_model *m, const char *path, resect_error *err)
+{
+        rs_output *o = rs_output_open(path, err);
+        if (!o)
+                return false;
+        const rs_input *in = m->input;
+        bool ok = !in || !in->is_file || !rs_output_is(o, in->dev, in->ino) ||
+                  rs_fail(err, RESECT_IO, "%s: is the very file that the model is read from", path);
+        if (ok && rs_output_put(o, e->spans, e->n, err))
+                return rs_output_close(o, err);
+        rs_output_abandon(o);
+        return false;
+}
+
 bool
 resect_model_write(const resect_model *m, const char *path, resect_error *err)
 {
         rs_encoder e = {.failed = false};
-        bool ok = encode_model(&e, m, err);
-        if (ok) {
-                rs_output *o = rs_output_open(path, err);
-                ok = o && rs_output_put(o, e.spans, e.n, err);
-                if (ok)
-                        ok = rs_output_close(o, err);
-                else
-                        rs_output_abandon(o);
-        }
+        bool ok = encode_model(&e, m, err) && write_spans(&e, m, path, err);
         rs_encoder_free(&e);
         return ok;
 }

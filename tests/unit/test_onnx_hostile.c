@@ -563,7 +563,13 @@ START_TEST(m22_lengths)
         refused(none, RESECT_FORMAT, "no graph");
         none = (rs_buf){0};
         rs_buf_str(&none, "\x89PNG\r\n\x1a\n");
-        refused(none, RESECT_FORMAT, "offset 0");
+        refused(none, RESECT_FORMAT, "a PNG picture");
+        none = (rs_buf){0};
+        rs_buf_str(&none, "version https://git-lfs.github.com/spec/v1\noid sha256:0\n");
+        refused(none, RESECT_FORMAT, "git lfs pull");
+        none = (rs_buf){0};
+        rs_buf_add(&none, "\x18\0\0\0ORTM", 8);
+        refused(none, RESECT_FORMAT, ".ort");
         scratch_done();
 }
 END_TEST

@@ -468,6 +468,31 @@ START_TEST(digest_of_external)
 }
 END_TEST
 
+/* Standard output opened on the input itself, for reading and writing: what is read would be
+ * overwritten under our hands. */
+START_TEST(onto_itself)
+{
+        resect_error err;
+        rs_buf b = mk_rich();
+        scratch_make();
+        scratch_write("m.onnx", b.data, b.size);
+        resect_model *m = resect_model_read(scratch("m.onnx"), NULL, &err);
+        CK_OK(m != NULL, err);
+        int saved = dup(STDOUT_FILENO), fd = open(scratch("m.onnx"), O_RDWR);
+        dup2(fd, STDOUT_FILENO);
+        bool ok = resect_model_write(m, "-", &err);
+        dup2(saved, STDOUT_FILENO);
+        ck_assert(!ok && strstr(err.msg, "very file"));
+        ck_assert(scratch_is("m.onnx", b.data, b.size));
+        CK_OK(resect_model_write(m, scratch("m.onnx"), &err), err); /* by its name it is replaced */
+        resect_model_free(m);
+        close(fd);
+        close(saved);
+        rs_buf_free(&b);
+        scratch_done();
+}
+END_TEST
+
 /* Beyond 2^31 - 1 bytes there is no protobuf. The payload is address space that nothing touches. */
 START_TEST(too_large_to_write)
 {
@@ -546,5 +571,5 @@ START_TEST(piped_memory)
 END_TEST
 
 UNIT_MAIN("onnx round trip", made_models, what_is_decoded, values, touched, made_anew,
-        metadata_changes, external_values, digest, digest_of_external, too_large_to_write,
-        piped_memory)
+        metadata_changes, external_values, digest, digest_of_external, onto_itself,
+        too_large_to_write, piped_memory)
