@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: 0BSD
 # Shell tests. check.sh is what they share.
 EXTRA_DIST += tests/cli/check.sh
-dist_check_SCRIPTS += tests/check-layers
+dist_check_SCRIPTS += tests/check-exports tests/check-layers
 dist_check_SCRIPTS += tests/cli/resect.sh
 dist_check_SCRIPTS += tests/cli/look.sh
 dist_check_SCRIPTS += tests/cli/tools.sh
 dist_check_SCRIPTS += tests/cli/io_faults.sh
 dist_check_SCRIPTS += tests/cli/tune.sh
 tests/cli/tune.log: tests/unit/test_train$(EXEEXT)
-EXTRA_DIST += tests/check-exports
+EXTRA_DIST += tests/bench/pipe.sh
