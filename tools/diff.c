@@ -91,7 +91,7 @@ match_compare(matches *all, match *m, const resect_tensor *a, const resect_tenso
         memcpy(m->dims, a->dims, sizeof m->dims);
         if (!resect_tensor_compare(a, b, rtol, atol, &m->d, &err)) {
                 char *why = cli_alloc(strlen(err.msg) + 1, 1);
-                m->why = strcpy(why, err.msg); /* lives as long as the run */
+                m->why = strcpy(why, err.msg);
         }
         all->beyond += m->why || m->d.unequal;
 }
@@ -179,6 +179,37 @@ open_side(side *s, int i)
                 cli_fail(s->path, &err);
 }
 
+static void
+free_names(names *n)
+{
+        while (n->n)
+                free((char *)n->list[--n->n]);
+        free(n->list);
+}
+
+static void
+free_matches(matches *m)
+{
+        while (m->n)
+                free((char *)m->list[--m->n].why);
+        free(m->list);
+}
+
+static void
+close_all(diff *d)
+{
+        names *const all[] = {
+                &d->nodes_a, &d->nodes_b, &d->changed, &d->interface, &d->tensors_a, &d->tensors_b};
+        for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+                free_names(all[i]);
+        free_matches(&d->w);
+        free_matches(&d->v);
+        resect_anatomy_free(d->a.a);
+        resect_anatomy_free(d->b.a);
+        resect_model_free(d->a.m);
+        resect_model_free(d->b.m);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -194,9 +225,6 @@ main(int argc, char **argv)
         if (d.outputs || d.activations)
                 diff_run(&d);
         bool same = cli_json() ? diff_json(&d) : diff_print(&d);
-        resect_anatomy_free(d.a.a);
-        resect_anatomy_free(d.b.a);
-        resect_model_free(d.a.m);
-        resect_model_free(d.b.m);
+        close_all(&d);
         return cli_finish(same ? 0 : 1);
 }

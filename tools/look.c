@@ -16,12 +16,16 @@ look_input(resect_model *m, size_t i, int64_t batch, const char **name, resect_t
                 cli_die("input %s has no shape", v.name);
         if (!resect_input_of(m, &in, NULL, &err))
                 cli_fail(NULL, &err);
-        int64_t chw[] = {in.channels, in.height, in.width},
-                hwc[] = {in.height, in.width, in.channels};
+        int64_t picture[4] = {batch, in.channels, in.height, in.width};
+        if (in.nhwc) {
+                picture[1] = in.height;
+                picture[2] = in.width;
+                picture[3] = in.channels;
+        }
         *name = v.name;
         *out = (resect_tensor){.dtype = v.dtype ? v.dtype : RESECT_FLOAT, .rank = v.rank};
         for (int d = 0; d < v.rank; d++) {
-                int64_t open = d == 0 ? batch : v.rank == 4 ? (in.nhwc ? hwc : chw)[d - 1] : 1;
+                int64_t open = v.rank == 4 ? picture[d] : d == 0 ? batch : 1;
                 out->dims[d] = v.dims[d] >= 0 ? v.dims[d] : open;
         }
         return true;

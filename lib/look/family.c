@@ -163,11 +163,12 @@ stride(const rs_node *conv)
 static void
 name_variant(resect_anatomy *a)
 {
-        size_t first = 0, second = 0, last = 0, pooled = 0;
+        size_t first = 0, second = 0, last = 0, pooled = 0, plain = 0;
         if (!a->n_blocks)
                 return;
         for (size_t i = 0; i < a->n_blocks; i++) {
                 const rs_ablock *b = &a->blocks[i];
+                plain += !b->relu && !b->pub.preactivation;
                 if (b->pub.stride > 1 && !b->downsample && b->pub.index &&
                         b->pub.in_channels == b->pub.out_channels)
                         last++;
@@ -179,6 +180,9 @@ name_variant(resect_anatomy *a)
                 for (size_t k = 0; b->downsample && k < b->shortcut_nodes.n; k++)
                         pooled += !strcmp(b->shortcut_nodes.at[k]->op, "AveragePool");
         }
+        if (plain * 2 > a->n_blocks) /* no activation after the sums nor before: MobileNet v2 and
+                                        its like */
+                return;
         const char *base = a->blocks[0].pub.preactivation ? "v2"
                            : last                         ? "v1-slim"
                            : second > first               ? "v1.5"

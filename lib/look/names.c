@@ -137,9 +137,11 @@ name_stem(resect_anatomy *a, resect_error *err)
                         continue;
                 const char *part = rs_arena_printf(
                         &a->arena, err, "stem.%s%zu", rs_is_norm(n) ? "bn" : "conv", convs);
-                const char *canonical = all == 3   ? (rs_is_norm(n) ? deep_bn : deep)[convs - 1]
-                                        : all == 1 ? rs_is_norm(n) ? "bn1" : "conv1"
-                                                   : NULL;
+                const char *canonical = NULL;
+                if (all == 3 && convs <= 3)
+                        canonical = rs_is_norm(n) ? deep_bn[convs - 1] : deep[convs - 1];
+                else if (all == 1)
+                        canonical = rs_is_norm(n) ? "bn1" : "conv1";
                 if (!part)
                         return false;
                 name_node(a, n, part, canonical);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <fcntl.h>
 #include <unistd.h>
+#include "base/random.h"
 #include "forms.h"
 #include "resect/look.h"
 
@@ -216,4 +217,53 @@ START_TEST(metadata)
 }
 END_TEST
 
-UNIT_MAIN("check", forms_are_sound, names, nodes, types, external, metadata)
+/* Names turned round, nodes rewired: whatever can still be read is looked at without harm. The
+   payloads are left alone: nobody here reads them. */
+START_TEST(damage)
+{
+        const form forms[] = {{.blocks = {1}, .width = 2, .squeeze = SQUEEZE_DYNAMIC},
+                {.blocks = {1, 1},
+                        .width = 2,
+                        .v2 = true,
+                        .bottleneck = true,
+                        .identity = true,
+                        .pool = POOL_MEAN_INPUT}};
+        size_t readable = 0;
+        for (size_t k = 0; k < 2; k++) {
+                resect_model *m = form_make(&forms[k], 1);
+                for (size_t i = 0; i < m->graph.n_tensors;
+                        i++) /* names of one letter: a flip often gives another one's */
+                        CK_OK(rs_graph_rename(m, m->graph.tensors[i]->name,
+                                      (char[]){(char)('A' + i % 26), (char)('a' + i / 26), 0},
+                                      &err),
+                                err);
+                void *bytes;
+                size_t size;
+                CK_OK(resect_model_write_memory(m, &bytes, &size, &err), err);
+                resect_model_free(m);
+                unsigned char *b = bytes;
+                for (uint64_t i = 0; i < 4000; i++) {
+                        size_t at = (size_t)rs_below(k, 1, i, size);
+                        unsigned char old = b[at];
+                        b[at] = (unsigned char)(i % 2 ? old ^ 1u << i % 8 : rs_below(k, 2, i, 256));
+                        m = resect_model_read_memory(bytes, size, NULL, &err);
+                        b[at] = old;
+                        if (!m)
+                                continue;
+                        readable++;
+                        size_t errors;
+                        struct findings f = {0};
+                        ck_assert(resect_model_check(m, note, &f, &errors, &err) ||
+                                  err.code != RESECT_OK);
+                        resect_anatomy *a = resect_anatomy_find(m, &err);
+                        ck_assert(a || err.code == RESECT_GRAPH);
+                        resect_anatomy_free(a);
+                        resect_model_free(m);
+                }
+                resect_free(bytes);
+        }
+        ck_assert_uint_gt(readable, 1000);
+}
+END_TEST
+
+UNIT_MAIN("check", forms_are_sound, names, nodes, types, external, metadata, damage)
