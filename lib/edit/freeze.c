@@ -102,6 +102,7 @@ static const char *
 quoted(rs_surgery *s, const char *name, resect_error *err)
 {
         rs_buf b = {0};
+        rs_buf_str(&b, "\"");
         for (const unsigned char *p = (const unsigned char *)name; *p != '\0'; p++) {
                 if (*p == '"' || *p == '\\')
                         rs_buf_printf(&b, "\\%c", *p);
@@ -110,9 +111,9 @@ quoted(rs_surgery *s, const char *name, resect_error *err)
                 else
                         rs_buf_add(&b, p, 1);
         }
-        rs_buf_str(&b, "");
-        char *copy = b.oom ? RS_NOMEM_NULL(err)
-                           : rs_arena_strdup(&s->arena, b.data != NULL ? (char *)b.data : "", err);
+        rs_buf_str(&b, "\"");
+        char *copy =
+                b.oom ? RS_NOMEM_NULL(err) : rs_arena_strdup(&s->arena, (const char *)b.data, err);
         rs_buf_free(&b);
         return copy;
 }
