@@ -15,6 +15,7 @@ CUT += tools/resect-reset
 CUT += tools/resect-freeze
 CUT += tools/resect-fold
 CUT += tools/resect-edit
+CUT += tools/resect-pack
 RUN += tools/resect-run
 RUN += tools/resect-tune
 RUN += tools/resect-eval
@@ -32,6 +33,7 @@ tools_resect_head_SOURCES = tools/head.c
 tools_resect_info_SOURCES = tools/info.c tools/info.h tools/info_dot.c tools/info_json.c tools/info_plan.c \
 	tools/info_tensors.c tools/look.c tools/look.h
 tools_resect_new_SOURCES = tools/new.c
+tools_resect_pack_SOURCES = tools/pack.c
 tools_resect_reset_SOURCES = tools/reset.c
 tools_resect_run_SOURCES = tools/run.c tools/run.h tools/run_time.c tools/run_vectors.c
 tools_resect_strip_SOURCES = tools/strip.c

@@ -120,6 +120,9 @@ bool rs_prove(rs_surgery *s, const char *const *before, const char *const *after
         resect_error *err) RESECT_MUST;
 bool rs_prove_outputs(
         rs_surgery *s, resect_error *err) RESECT_MUST; /* all outputs, under the same names */
+/* A value that is to be found again has another name from now on. */
+bool rs_proof_rename(
+        rs_surgery *s, const char *from, const char *to, resect_error *err) RESECT_MUST;
 bool rs_proof_check(rs_surgery *s, resect_error *err) RESECT_MUST; /* by the driver, at the end */
 void rs_proof_free(rs_proof *p);
 

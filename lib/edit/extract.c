@@ -256,7 +256,8 @@ rs_rename(rs_surgery *s, const char *spec, resect_error *err)
                         return false;
                 if (!known(s, old))
                         return unknown(&s->m->graph, "--rename", old, err);
-                if (!rs_graph_rename(s->m, old, eq + 1, err))
+                if (!rs_graph_rename(s->m, old, eq + 1, err) ||
+                        !rs_proof_rename(s, old, eq + 1, err))
                         return false;
         }
         rs_note(s, "renamed %zu values", n);

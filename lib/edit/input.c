@@ -167,6 +167,12 @@ rewrite_weight(rs_surgery *s, entry *e, int64_t planes,
                 e->conv->in[1] = t->name;
                 rs_node_touch(e->conv);
         }
+        rs_value *listed = rs_graph_find_input(
+                &s->m->graph, t->name); /* IR 3: an initializer is an input too */
+        if (listed != NULL && listed->rank == 4) {
+                listed->dims[1] = planes;
+                listed->touched = true;
+        }
         double *now = RS_NEW(&s->arena, t->count + 1, double, err);
         if (now == NULL)
                 return false;

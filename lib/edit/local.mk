@@ -17,6 +17,7 @@ libcore_la_SOURCES += \
 	lib/edit/names.c \
 	lib/edit/new.c \
 	lib/edit/opset.c \
+	lib/edit/pack.c \
 	lib/edit/parts.c lib/edit/parts.h \
 	lib/edit/reset.c \
 	lib/edit/rewrite.h \

@@ -88,7 +88,11 @@ resect_edit_run(resect_model *m, const char *name, const resect_setting *setting
                 .note = note,
                 .ctx = ctx,
                 .tolerance = 1e-5};
-        bool ok = e->run(&s, err);
+        /* What is frozen is read now, where running out of memory can be told; a later look would
+         * take it for "nothing is". */
+        bool ok = (resect_model_meta(m, "resect.frozen") == NULL ||
+                          rs_model_set_frozen(m, "", false, err)) &&
+                  e->run(&s, err);
         if (ok && !resect_edit_reports(name, settings, n_settings))
                 ok = rs_graph_sort(m, err) && rs_proof_check(&s, err);
         rs_proof_free(s.proof);

@@ -20,7 +20,7 @@ struct rs_proof {
         size_t n_inputs;
         resect_binding *inputs; /* what the model got before */
         size_t n;
-        const char *const *before, *const *after;
+        const char **before, **after;
         resect_tensor *values; /* [n] what it answered */
 };
 
@@ -294,6 +294,22 @@ rs_proof_check(rs_surgery *s, resect_error *err)
         rs_proof_free(p);
         s->proved = true;
         return ok;
+}
+
+bool
+rs_proof_rename(rs_surgery *s, const char *from, const char *to, resect_error *err)
+{
+        rs_proof *p = s->proof;
+        const char *name = p != NULL ? rs_arena_strdup(&s->arena, to, err) : to;
+        if (p == NULL || name == NULL)
+                return name != NULL;
+        for (size_t i = 0; i < p->n; i++)
+                if (strcmp(p->after[i], from) == 0)
+                        p->after[i] = name;
+        for (size_t i = 0; i < p->n_inputs; i++)
+                if (strcmp(p->inputs[i].name, from) == 0)
+                        p->inputs[i].name = name;
+        return true;
 }
 
 void

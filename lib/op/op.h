@@ -4,9 +4,13 @@
  * nobody else switches on its name. It has up to three parts:
  *
  *   infer     checks the node against its inputs once, says what its outputs are, and leaves in
- * state all that the kernels will want to know. Everything that can fail fails here. forward   a
- * pure function of state and buffers: no allocation, no failure, the same bits for any thread
- * count. backward  ADDS the gradients of the inputs that are asked for, given those of the outputs.
+ *             state all that the kernels will want to know. Everything that can fail fails here.
+ *   forward   a pure function of state and buffers: no allocation, no failure, the same bits for
+ *             any thread count.
+ *   backward  ADDS the gradients of the inputs that are asked for, given those of the outputs.
+ *
+ * To add one: a file (or a row in a file of its family), a row in list.h, and, when it has a
+ * backward, a case in tests/unit/op_cases.h.
  *
  * Kernels here are the reference: plain C, sums in double. A float kernel and a double one come
  * from the same source, so that gradients can be checked against finite differences in double.

@@ -8,4 +8,5 @@ dist_check_SCRIPTS += tests/cli/tools.sh
 dist_check_SCRIPTS += tests/cli/io_faults.sh
 dist_check_SCRIPTS += tests/cli/tune.sh
 tests/cli/tune.log: tests/unit/test_train$(EXEEXT)
+dist_check_SCRIPTS += tests/cli/edits.sh
 EXTRA_DIST += tests/bench/pipe.sh

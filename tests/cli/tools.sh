@@ -10,7 +10,7 @@ check 'the build made man pages' test "$(echo "$tools" | wc -l)" -ge 9
 # Options and operands that tool $1 needs beside model $2.
 words() {
         case $1 in
-        resect-info | resect-check | resect-strip | resect-pack) echo "$2" ;;
+        resect-info | resect-check | resect-strip) echo "$2" ;;
         resect-diff) echo "$2 $2" ;;
         resect-edit) echo "--canon $2" ;;
         resect-eval) echo "$2 $T/pictures" ;;
@@ -18,6 +18,7 @@ words() {
         resect-freeze) echo "--all-but-head $2" ;;
         resect-head) echo "--classes 3 --replace $2" ;;
         resect-new) echo 'resnet18 --size 32' ;;
+        resect-pack) echo "--in $2" ;;
         resect-reset) echo "--from head $2" ;;
         resect-run) echo "$2 $T/pictures/a/1.jpg" ;;
         resect-truncate) echo "--after layer2.0 $2" ;;

@@ -2,6 +2,7 @@
 # Against ONNX Runtime, PyTorch, NumPy and real files. Each test skips, and says so, where its peer is absent.
 dist_check_SCRIPTS += \
 	tests/peers/onnx_python.sh \
+	tests/peers/edits.sh \
 	tests/peers/opsets.sh \
 	tests/peers/outputs.sh \
 	tests/peers/parity.sh \
@@ -10,6 +11,7 @@ dist_check_SCRIPTS += \
 	tests/peers/vectors.sh
 EXTRA_DIST += \
 	tests/peers/close.py \
+	tests/peers/edits.py \
 	tests/peers/export.py \
 	tests/peers/npy.js \
 	tests/peers/onnx_python.py \

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: 0BSD
-"""Operators as opset 18 to 23 define them, against ONNX Runtime, in the form of ONNX's test folders.
+"""Operators as opset 18 to 23 define them, and two of com.microsoft, against ONNX Runtime, in the form of ONNX's test folders.
 
 opsets.py make DIR writes DIR/CASE/model.onnx and test_data_set_0/input_I.{pb,npy}; ort_folders.js runs them and leaves output_I.npy;
 opsets.py finish DIR turns those into output_I.pb, for resect-run --vectors."""
@@ -25,12 +25,12 @@ def u8(*shape):
     return rng.integers(0, 256, shape).astype(np.uint8)
 
 
-# (name, operator, opset, inputs (None: absent), attributes, number of outputs)
+# (name, operator, opset, inputs (None: absent), attributes, number of outputs, domain)
 CASES = []
 
 
-def case(op, opset, inputs, outputs=1, **attributes):
-    CASES.append((f"{op.lower()}_{opset}_{len(CASES)}", op, opset, inputs, attributes, outputs))
+def case(op, opset, inputs, outputs=1, domain="", **attributes):
+    CASES.append((f"{op.lower()}_{opset}_{len(CASES)}", op, opset, inputs, attributes, outputs, domain))
 
 
 for op in ["ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceSumSquare", "ReduceSum"]:
@@ -123,12 +123,40 @@ case("DynamicQuantizeLinear", 11, [f(4, 5)], outputs=3)
 s, z = np.float32(0.02), np.uint8(120)
 case("QLinearConv", 10, [u8(1, 3, 6, 6), s, z, u8(4, 3, 3, 3), np.float32(0.01), np.uint8(128), np.float32(0.5), np.uint8(100), rng.integers(-99, 99, 4).astype(np.int32)], pads=[1, 1, 1, 1])
 case("QLinearMatMul", 10, [u8(3, 4), s, z, u8(4, 2), np.float32(0.03), np.uint8(90), np.float32(0.3), np.uint8(110)])
+MS = "com.microsoft"
+s2, z2, s3, z3 = np.float32(0.05), np.uint8(7), np.float32(0.11), np.uint8(99)
+case("QLinearAdd", 1, [u8(2, 3, 5, 5), s, z, u8(2, 3, 5, 5), s2, z2, s3, z3], domain=MS)
+case("QLinearAdd", 1, [u8(2, 3, 5, 5), s, z, u8(3, 1, 1), s2, z2, s3, z3], domain=MS)
+case("QLinearAdd", 1, [u8(4, 5).view(np.int8), s, np.int8(-3), u8(4, 1).view(np.int8), s2, np.int8(5), s3, np.int8(9)], domain=MS)
+case("QLinearGlobalAveragePool", 1, [u8(2, 8, 7, 7), s, z, s2, z2], domain=MS)
+case("QLinearGlobalAveragePool", 1, [u8(2, 7, 7, 8), s, z, s2, z2], domain=MS, channels_last=1)
+case("DequantizeLinear", 21, [u8(4, 5), np.abs(f(2, 5)) + 0.1, u8(2, 5)], axis=0, block_size=2)
+case("QuantizeLinear", 21, [f(4, 6) * 9, np.abs(f(4, 2)) + 0.1, u8(4, 2)], axis=1, block_size=3)
+for op, x in [("Sin", f(7)), ("Cos", f(7)), ("Tan", f(7)), ("Atan", f(7)), ("Sinh", f(7)), ("Asinh", f(7)), ("Acosh", np.abs(f(7)) + 1), ("Mish", f(7))]:
+    case(op, 22 if op != "Mish" else 18, [x])
+case("IsInf", 20, [np.array([np.inf, -np.inf, np.nan, 1], np.float32)], detect_negative=0)
+case("IsNaN", 20, [np.array([np.inf, -np.inf, np.nan, 1], np.float32)])
+case("Mod", 13, [i64(7, -8, 9), i64(4, 3, -4)])
+case("Mod", 13, [f(5) * 9, f(5)], fmod=1)
+case("Range", 11, [np.array(9, np.int64), np.array(-3, np.int64), np.array(-4, np.int64)])
+case("ReduceMax", 20, [rng.integers(0, 2, (3, 4)).astype(bool), i64(1)])
+case("ReduceSum", 13, [rng.integers(-2**40, 2**40, (3, 4)), i64(1)])
+case("ReduceMean", 18, [f(2, 3, 4)], noop_with_empty_axes=1)
+case("Mean", 13, [f(2, 1), f(3)])
+case("Sum", 13, [f(2, 1), f(3), f(2, 3)])
+case("Split", 13, [f(2, 6)], outputs=2, axis=-1)
+case("CastLike", 19, [f(2, 3) * 9, i64(0)])
+case("Cast", 19, [np.array([70000, -1, 255], np.int32)], to=T.UINT8)
+case("Xor", 7, [rng.integers(0, 2, (3, 4)).astype(bool), rng.integers(0, 2, (4,)).astype(bool)])
+case("GreaterOrEqual", 16, [i64(1, 2, 3), i64(2)])
+case("Equal", 19, [f(3), f(3)])
+case("Pow", 15, [np.array([2, -3, 4], np.int64), np.array([3, 3, 2], np.int64)])
 case("ConvInteger", 10, [u8(1, 2, 5, 5), u8(3, 2, 3, 3), np.uint8(7)])
 case("MatMulInteger", 10, [u8(3, 4), u8(4, 2), np.uint8(12), np.uint8(3)])
 
 
 def make(folder):
-    for name, op, opset, inputs, attributes, outputs in CASES:
+    for name, op, opset, inputs, attributes, outputs, domain in CASES:
         data = f"{folder}/{name}/test_data_set_0"
         os.makedirs(data)
         names, infos, k = [], [], 0
@@ -143,9 +171,9 @@ def make(folder):
             np.save(f"{data}/input_{k}.npy", x)
             k += 1
         ys = [f"y{i}" for i in range(outputs)]
-        node = helper.make_node(op, names, ys, **attributes)
+        node = helper.make_node(op, names, ys, domain=domain, **attributes)
         graph = helper.make_graph([node], name, infos, [onnx.ValueInfoProto(name=y) for y in ys])
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=9)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17 if domain else opset)] + [helper.make_opsetid(domain, opset)] * bool(domain), ir_version=10)
         onnx.save(model, f"{folder}/{name}/model.onnx")
 
 

@@ -76,7 +76,7 @@ static void
 on_finding(void *ctx, const resect_finding *f)
 {
         if (f->fatal)
-                printf("  [%s] %s: %s\n", (const char *)ctx, f->where, f->what);
+                fprintf(stderr, "  [%s] %s: %s\n", (const char *)ctx, f->where, f->what);
 }
 
 /* "strip --to maps": a line as a person would type it, into settings. */
@@ -302,6 +302,55 @@ START_TEST(inputs)
 }
 END_TEST
 
+static void
+write_text(const char *path, const char *text)
+{
+        FILE *f = fopen(path, "w");
+        ck_assert(f != NULL && fputs(text, f) >= 0 && fclose(f) == 0);
+}
+
+/* New rows are old ones, whichever way the old classifier stores its weights; the others start as --init says. */
+START_TEST(rows_are_kept)
+{
+        const form *f = &forms[_i];
+        if (f->affine == AFFINE_NONE)
+                return;
+        resect_model *old = form_make(f, 1), *m = form_make(f, 1);
+        resect_anatomy *a = resect_anatomy_find(old, &err);
+        CK_OK(a != NULL, err);
+        const rs_node *n = a->tail.affine.at[0];
+        resect_tensor was, w, b;
+        CK_OK(resect_model_tensor_values(old, rs_anatomy_initializer(a, n, 1)->name, &was, &err),
+                err);
+        write_text("test_edit_map.tsv", "# a comment\n0\t3\n2\t1,4,7\n");
+        ck_assert_msg(run(m, "head --classes 4 --replace --keep test_edit_map.tsv --init zero"),
+                "form %d: %s", _i, err.msg);
+        unlink("test_edit_map.tsv");
+        CK_OK(resect_model_tensor_values(m, "fc.weight", &w, &err), err);
+        CK_OK(resect_model_tensor_values(m, "fc.bias", &b, &err), err);
+        const float *p = was.data, *q = w.data;
+        const bool columns = f->affine == AFFINE_MATMUL || f->affine == AFFINE_GEMM_PLAIN;
+        const int64_t features = w.dims[1], classes = 10;
+        ck_assert_int_eq(w.dims[0], 4);
+#define OLD(c, i) (p[columns ? (i)*classes + (c) : (c)*features + (i)])
+        for (int64_t i = 0; i < features; i++) {
+                ck_assert_float_eq(q[i], OLD(3, i));
+                ck_assert_float_eq_tol(
+                        q[2 * features + i], (OLD(1, i) + OLD(4, i) + OLD(7, i)) / 3, 1e-6);
+                ck_assert_float_eq(q[features + i], 0);
+                ck_assert_float_eq(q[3 * features + i], 0);
+        }
+        ck_assert_float_eq(((float *)b.data)[1], 0);
+        ck_assert_float_ne(((float *)b.data)[0], 0);
+        resect_tensor_free(&was);
+        resect_tensor_free(&w);
+        resect_tensor_free(&b);
+        resect_anatomy_free(a);
+        resect_model_free(old);
+        resect_model_free(m);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -311,7 +360,8 @@ main(void)
                 int rounds; /* for each form */
         } cases[] = {{"function", what_keeps_the_function, N_LINES}, {"strip", strips, 1},
                 {"head", heads, 1}, {"truncate", truncations, 1}, {"reset", resets, 1},
-                {"extract", extracts, 1}, {"opset", versions, 1}, {"input", inputs, 1}};
+                {"extract", extracts, 1}, {"opset", versions, 1}, {"input", inputs, 1},
+                {"rows", rows_are_kept, 1}};
         Suite *s = suite_create("edit");
         for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
                 TCase *c = tcase_create(cases[i].name);

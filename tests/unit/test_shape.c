@@ -242,5 +242,45 @@ START_TEST(giants_are_refused)
 }
 END_TEST
 
+/* The n-th allocation fails, for every n: a clean NOMEM, never a wrong answer. */
+static size_t left;
+
+static void *
+failing_malloc(size_t n)
+{
+        return left-- ? malloc(n) : NULL;
+}
+
+START_TEST(memory_runs_out)
+{
+        struct net n = begin(13);
+        LIST(&n, "a", 0, -1);
+        for (int i = 0; i < 40; i++) {
+                char name[16], before[16];
+                snprintf(name, sizeof name, "r%d", i);
+                if (i)
+                        snprintf(before, sizeof before, "r%d", i - 1);
+                else
+                        strcpy(before, "x");
+                node(&n, name, "Reshape", before, "a", NULL, NULL);
+        }
+        bool done = false;
+        for (size_t k = 0; !done; k++) {
+                rs_types t;
+                resect_error err = {0};
+                left = k;
+                rs_hooks.malloc = failing_malloc;
+                done = rs_types_make(&t, n.m, NULL, NULL, &err);
+                rs_hooks.malloc = malloc;
+                ck_assert(done || err.code == RESECT_NOMEM);
+                if (done)
+                        rs_types_free(&t);
+                ck_assert_uint_lt(k, 10000);
+        }
+        expect(&n, "r39", "N,?");
+        resect_model_free(n.m);
+}
+END_TEST
+
 UNIT_MAIN("shape", view_of_size, view_of_dynamo, what_stands_on_both_sides_cancels,
-        sizes_are_computed_with, unsorted_unknown_and_wrong, giants_are_refused)
+        sizes_are_computed_with, unsorted_unknown_and_wrong, giants_are_refused, memory_runs_out)

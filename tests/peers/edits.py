@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: 0BSD
+"""What edited models must compute, from PyTorch, and whether they do.
+
+edits.py make FORM DIR           exports a ResNet-18 (eval: BN folded, kept: BN kept) and writes what its parts compute on DIR/x.npy
+edits.py check DIR LIST          LIST has lines: model, ONNX Runtime's output, expectation. Each model passes onnx.checker and is compared
+edits.py fresh NAME VARIANT DIR  puts a random torchvision network's weights into DIR/new.onnx, by name, as DIR/filled.onnx
+"""
+import sys
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+
+def busy(model):
+    import torch
+    with torch.no_grad():
+        for m in model.modules():
+            if isinstance(m, torch.nn.BatchNorm2d):
+                m.weight.uniform_(0.5, 1.0)
+                m.bias.normal_(0, 0.1)
+                m.running_mean.normal_(0, 0.1)
+                m.running_var.uniform_(0.5, 1.5)
+    return model.eval()
+
+
+def make(form, folder):
+    import torch
+    import torchvision
+    torch.manual_seed(11)
+    torch.set_num_threads(1)
+    model = busy(torchvision.models.resnet18(num_classes=10))
+    x = torch.randn(2, 3, 64, 64)
+    mode = torch.onnx.TrainingMode.EVAL if form == "eval" else torch.onnx.TrainingMode.PRESERVE
+    torch.onnx.export(model, x, f"{folder}/model.onnx", opset_version=17, training=mode, do_constant_folding=form == "eval",
+                      input_names=["x"], output_names=["logits"], dynamic_axes={"x": {0: "N"}, "logits": {0: "N"}})
+    torch.onnx.export(model, x[:1], f"{folder}/fixed.onnx", opset_version=11, training=mode, do_constant_folding=form == "eval",
+                      input_names=["x"], output_names=["logits"])
+    with torch.no_grad():
+        def save(name, value):
+            np.save(f"{folder}/{name}.npy", value.numpy())
+        save("x", x)
+        save("logits", model(x))
+        save("softmax", torch.softmax(model(x), 1))
+        save("bgr", x.flip(1))
+        h = model.maxpool(model.relu(model.bn1(model.conv1(x))))
+        h = model.layer1(h)
+        save("layer1", h)
+        h = model.layer2(h)
+        save("pooled2", h.mean((2, 3)))
+        h = model.layer4(model.layer3(h))
+        save("maps", h)
+        save("features", h.mean((2, 3)))
+        pixels = torch.randint(0, 256, x.shape).float()
+        save("pixels", pixels)
+        save("baked", model((pixels / 255 - 0.5) / 0.25))
+        model.layer1[1] = model.layer4[1] = torch.nn.Identity()
+        save("dropped", model(x))
+    state = {k: v.numpy() for k, v in model.state_dict().items()}
+    np.savez(f"{folder}/state.npz", **state)
+
+
+def tensors(model):
+    return {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
+
+
+def expected(folder, model, how):
+    kind, _, name = how.rpartition(":")
+    value = np.load(f"{folder}/{name}.npy")
+    if kind == "head":
+        w = tensors(model)
+        assert w["fc.weight"].std() > 0, "a classifier of zeros"
+        value = value @ w["fc.weight"].T + w["fc.bias"]
+    return value
+
+
+def check(folder, lines):
+    bad = 0
+    for line in open(lines):
+        path, result, how = line.split()
+        model = onnx.load(path)
+        if model.ir_version <= onnx.IR_VERSION and model.opset_import[0].version <= onnx.defs.onnx_opset_version():
+            onnx.checker.check_model(path, full_check=True)
+        else:
+            print(f"     (onnx {onnx.__version__} is too old to check the next one)")
+        want, got = expected(folder, model, how), np.load(result)
+        rel = float(np.abs(got - want).max() / np.abs(want).max()) if got.shape == want.shape else np.inf
+        ok = rel < 1e-4
+        bad += not ok
+        print(f"{'ok  ' if ok else 'FAIL'} {path.rsplit('/', 1)[1]}: {got.shape} against {want.shape}, {rel:.1e} ({how})")
+    sys.exit(bad != 0)
+
+
+def same_payloads(old, new):
+    """Every tensor of new stands in old under the same name with the same bytes."""
+    a = {t.name: t.SerializeToString() for t in onnx.load(old).graph.initializer}
+    b = onnx.load(new).graph.initializer
+    wrong = [t.name for t in b if a.get(t.name) != t.SerializeToString()]
+    print(f"{len(b)} of {len(a)} tensors, {len(wrong)} differ: {wrong[:3]}")
+    sys.exit(bool(wrong) or not b)
+
+
+def names(path, folder):
+    """Canonical names and, where BatchNormalization was kept, torchvision's very values."""
+    state = np.load(f"{folder}/state.npz")
+    want = {k for k in state.files if not k.endswith("num_batches_tracked")}
+    gone = {k for k in want if k.startswith(("layer1.1", "layer4.1"))}
+    have = tensors(onnx.load(path))
+    floats = {k for k, v in have.items() if v.dtype == np.float32}
+    unknown = {k for k in floats - want if not k.startswith(("layer1.1", "layer4.1"))}
+    missing = want - gone - floats
+    wrong = [k for k in want & floats - gone if not np.array_equal(state[k], have[k])]
+    print(f"{len(floats)} tensors, unknown {sorted(unknown)[:3]}, missing {sorted(missing)[:3]}, other values {wrong[:3]}")
+    sys.exit(bool(unknown or missing or wrong))
+
+
+def statistics(trained, measured):
+    """The means and variances that --unfold --data measured are near those that training left: the network saw such pictures."""
+    def norms(path):
+        model = onnx.load(path)
+        have = tensors(model)
+        return [[have[i] for i in n.input[1:5]] for n in model.graph.node if n.op_type == "BatchNormalization"]
+    a, b = norms(trained), norms(measured)
+    assert len(a) == len(b) == 21, (len(a), len(b))
+    # What is folded is a Conv times scale / sqrt(var), so that the measured mean is the trained one's bias, and the deviation its scale.
+    means = [np.corrcoef(x[1], y[2])[0, 1] for x, y in zip(a, b)]
+    deviations = [np.corrcoef(np.abs(x[0]), np.sqrt(y[3]))[0, 1] for x, y in zip(a, b)]
+    print(f"correlation of means at least {min(means):.3f}, of deviations {min(deviations):.3f}")
+    sys.exit(not (min(means) > 0.9 and min(deviations) > 0.8))
+
+
+def fresh(name, variant, folder):
+    import torch
+    import torchvision
+    torch.manual_seed(5)
+    net = busy(getattr(torchvision.models, name)(num_classes=7))
+    for m in net.modules():
+        if isinstance(m, torchvision.models.resnet.Bottleneck) and variant == "v1":
+            m.conv1.stride, m.conv2.stride = m.conv2.stride, m.conv1.stride
+    state = {k: v.numpy() for k, v in net.state_dict().items() if not k.endswith("num_batches_tracked")}
+    model = onnx.load(f"{folder}/new.onnx")
+    onnx.checker.check_model(model, full_check=True)
+    made = tensors(model)
+    assert set(made) == set(state), sorted(set(made) ^ set(state))[:5]
+    for t in model.graph.initializer:
+        assert made[t.name].shape == state[t.name].shape, t.name
+        if made[t.name].ndim == 4:
+            fan = made[t.name].shape[0] * made[t.name].shape[2] * made[t.name].shape[3]
+            assert abs(made[t.name].std() / np.sqrt(2 / fan) - 1) < 0.05, t.name
+        t.CopyFrom(numpy_helper.from_array(state[t.name], t.name))
+    onnx.save(model, f"{folder}/filled.onnx")
+    x = torch.randn(2, 3, 64, 64)
+    np.save(f"{folder}/x.npy", x.numpy())
+    with torch.no_grad():
+        np.save(f"{folder}/y.npy", net(x).numpy())
+
+
+if __name__ == "__main__":
+    {"make": make, "check": check, "fresh": fresh, "same": same_payloads, "names": names,
+     "statistics": statistics}[sys.argv[1]](*sys.argv[2:])
