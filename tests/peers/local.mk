@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: 0BSD
 # Against ONNX Runtime, PyTorch, NumPy and real files. Each test skips, and says so, where its peer is absent.
 dist_check_SCRIPTS += \
+	tests/peers/look.sh \
 	tests/peers/onnx_python.sh \
 	tests/peers/edits.sh \
 	tests/peers/opsets.sh \
