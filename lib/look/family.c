@@ -5,6 +5,7 @@
  * when its stages begin like exactly one family. The variant is where the stride sits, and how the
  * stem and the shortcuts are built.
  */
+#include "config.h"
 #include "look/trunk.h"
 
 #include <stdio.h>
@@ -204,18 +205,29 @@ any_name(const resect_model *m, const char *part)
         return false;
 }
 
+/* PyTorch's newer exporter, which starts from torch.export, says so in the metadata of its nodes.
+ */
+static bool
+is_dynamo(const resect_model *m)
+{
+        static const char mark[] = "pkg.torch.onnx.";
+        for (size_t i = 0; i < m->graph.n_nodes && i < 8; i++) {
+                rs_span wire = m->graph.nodes[i]->wire;
+                if (wire.size && memmem(wire.data, wire.size, mark, sizeof mark - 1))
+                        return true;
+        }
+        return false;
+}
+
 static void
 name_exporter(resect_anatomy *a)
 {
         const resect_model *m = a->model;
         const char *guess = "unknown";
         if (m->producer[0]) {
-                bool dynamo =
-                        resect_model_meta(m, "pkg.torch.export.ExportedProgram.graph_signature") ||
-                        resect_model_meta(m, "pkg.torch.export.ExportedProgram.range_constraints");
                 snprintf(a->summary.exporter, sizeof a->summary.exporter, "%.32s%s%.16s%s",
                         m->producer, m->producer_version[0] ? " " : "", m->producer_version,
-                        dynamo ? " (dynamo)" : "");
+                        is_dynamo(m) ? " (dynamo)" : "");
                 return;
         }
         if (any_name(m, "gpu_0/"))

@@ -22,6 +22,8 @@ typedef struct net {
 
 #define MUST(n, call) ck_assert_msg((call), "%s: %s", #call, (n)->err.msg)
 
+static char *text(net *n, const char *fmt, ...) RESECT_PRINTF(2, 3);
+
 static char *
 text(net *n, const char *fmt, ...)
 {
@@ -202,8 +204,6 @@ excite(net *n, const char *name)
 {
         const char *in = n->at;
         int64_t c = n->c, hw = n->hw;
-        enum form_bn bn = n->f->bn;
-        (void)bn;
         PUT(n, "GlobalAveragePool", in);
         n->hw = 1;
         conv(n, text(n, "%s.se.fc1", name), c / 2, 1, 1, 1);

@@ -266,4 +266,40 @@ START_TEST(damage)
 }
 END_TEST
 
-UNIT_MAIN("check", forms_are_sound, names, nodes, types, external, metadata, damage)
+static long countdown;
+static void *
+failing_malloc(size_t n)
+{
+        return countdown-- > 0 ? malloc(n) : NULL;
+}
+static void *
+failing_realloc(void *p, size_t n)
+{
+        return countdown-- > 0 ? realloc(p, n) : NULL;
+}
+
+START_TEST(every_allocation_may_fail)
+{
+        struct rs_hooks old = rs_hooks;
+        resect_model *m =
+                form_make(&(form){.blocks = {1}, .unsorted = true, .squeeze = SQUEEZE_DYNAMIC}, 1);
+        bool ok = false;
+        long k = 0;
+        for (; !ok && k < 2000; k++) {
+                resect_error e = {0};
+                size_t errors;
+                rs_hooks.malloc = failing_malloc;
+                rs_hooks.realloc = failing_realloc;
+                countdown = k;
+                ok = resect_model_check(m, NULL, NULL, &errors, &e);
+                rs_hooks = old;
+                ck_assert_msg(ok || e.code == RESECT_NOMEM, "allocation %ld: %s", k, e.msg);
+                ck_assert(!ok || !errors);
+        }
+        ck_assert(ok && k > 10);
+        resect_model_free(m);
+}
+END_TEST
+
+UNIT_MAIN("check", forms_are_sound, names, nodes, types, external, metadata, damage,
+        every_allocation_may_fail)
