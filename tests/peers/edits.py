@@ -121,11 +121,12 @@ def statistics(trained, measured):
         return [[have[i] for i in n.input[1:5]] for n in model.graph.node if n.op_type == "BatchNormalization"]
     a, b = norms(trained), norms(measured)
     assert len(a) == len(b) == 21, (len(a), len(b))
-    # What is folded is a Conv times scale / sqrt(var), so that the measured mean is the trained one's bias, and the deviation its scale.
-    means = [np.corrcoef(x[1], y[2])[0, 1] for x, y in zip(a, b)]
-    deviations = [np.corrcoef(np.abs(x[0]), np.sqrt(y[3]))[0, 1] for x, y in zip(a, b)]
-    print(f"correlation of means at least {min(means):.3f}, of deviations {min(deviations):.3f}")
-    sys.exit(not (min(means) > 0.9 and min(deviations) > 0.8))
+    # A folded Conv makes what the norm made: on such pictures with about the norm's bias as mean and its scale as deviation. These
+    # are what the new norm's bias and scale must be (136 pictures tell them roughly; a few channels are dead).
+    means = [np.corrcoef(x[1], y[1])[0, 1] for x, y in zip(a, b)]
+    ratios = [np.median(y[0] / np.abs(x[0])) for x, y in zip(a, b)]
+    print(f"correlation of means {np.median(means):.3f}, deviations {min(ratios):.3f} to {max(ratios):.3f} of the trained ones")
+    sys.exit(not (np.median(means) > 0.9 and min(ratios) > 0.85 and max(ratios) < 1.15))
 
 
 def fresh(name, variant, folder):

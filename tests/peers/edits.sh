@@ -83,7 +83,7 @@ if [ -d "$REAL/models" ]; then
         cp "$REAL/models/resnet20-cifar10.onnx" "$tmp/real.onnx"
         resect-edit --batch sym --quiet "$tmp/real.onnx" -o "$tmp/open.onnx" || fail 'real: --batch sym'
         resect-fold --bn --verify --quiet "$tmp/open.onnx" -o "$tmp/folded.onnx" || fail 'real: --bn'
-        resect-fold --unfold --data "$REAL/pictures/cifar10-136.npz" --samples 64 --verify "$tmp/folded.onnx" -o "$tmp/unfolded.onnx" ||
+        resect-fold --unfold --data "$REAL/pictures/cifar10-136.npz" --samples 136 --verify "$tmp/folded.onnx" -o "$tmp/unfolded.onnx" ||
                 fail 'real: --unfold --data'
         "$PYTHON" -c 'import sys, numpy as np; np.save(sys.argv[2], np.load(sys.argv[1])["input"])' \
                 "$REAL/models/resnet20-cifar10.io.npz" "$tmp/in.npy"
