@@ -65,6 +65,36 @@ raw_sum(const rs_index *ix, const rs_link *conv)
 }
 
 static bool
+normed_by(const rs_index *ix, const char *value)
+{
+        const rs_link *l = rs_index_find(ix, value);
+        for (const rs_use *u = l != NULL ? l->uses : NULL; u != NULL; u = u->next)
+                if (rs_is_op(u->node, "BatchNormalization"))
+                        return true;
+        return false;
+}
+
+/* Does a BatchNormalization follow behind a pool, as after the bare stem of a pre-activation
+ * network? */
+static bool
+normed_later(const rs_index *ix, const rs_link *conv)
+{
+        for (const rs_use *u = conv->uses; u != NULL; u = u->next) {
+                if (!rs_is_op(u->node, "MaxPool") && !rs_is_op(u->node, "Pad") &&
+                        !rs_is_op(u->node, "Identity"))
+                        continue;
+                const rs_link *next = rs_index_find(ix, u->node->out[0]);
+                if (normed_by(ix, u->node->out[0]))
+                        return true;
+                for (const rs_use *v = next != NULL ? next->uses : NULL; v != NULL; v = v->next)
+                        if (rs_is_op(v->node, "MaxPool") &&
+                                normed_by(ix, v->node->out[0])) /* Pad, then the pool */
+                                return true;
+        }
+        return false;
+}
+
+static bool
 lost_it(const rs_index *ix, const rs_node *n)
 {
         if (!rs_is_op(n, "Conv") || n->n_in < 2)
@@ -74,7 +104,7 @@ lost_it(const rs_index *ix, const rs_node *n)
                 if (rs_is_op(u->node, "BatchNormalization"))
                         return false;
         return l != NULL && rs_constant(ix, n->in[1]) != NULL && !pooled(ix, n->in[0]) &&
-               !raw_sum(ix, l);
+               !normed_later(ix, l) && !raw_sum(ix, l);
 }
 
 static bool
