@@ -90,9 +90,12 @@ same "$T/f1.onnx" "$T/f3.onnx"
 status 0 tune --epochs 20 --lr 0 --patience 2 -o "$T/d.onnx"
 says "epoch 3/20"
 says "kept epoch 1 of 3"
-# here the loss falls from epoch to epoch, whatever accuracy does
-status 0 tune --epochs 20 --lr 0.001 --schedule constant --patience 2 --metric loss -o "$T/d.onnx"
-says "kept epoch 20 of 20"
+# the metric chooses: the epoch that is kept is the log's best one
+best() { sed -n "s/.*\"epoch\":\([0-9]*\),.*\"validation\":{.*\"$1\":\([0-9.]*\).*/\2 \1/p" "$T/m.jsonl" | sort -g | head -1 | cut -d' ' -f2; }
+status 0 tune --epochs 12 --schedule constant --metric loss --log "$T/m.jsonl" -o "$T/d.onnx"
+says "kept epoch $(best loss) of 12"
+status 0 tune --epochs 12 --schedule constant --metric balanced --patience 5 --log "$T/m.jsonl" -o "$T/d.onnx"
+says "kept epoch"
 resect-freeze "$T/frozen.onnx" --match '*' -o "$T/solid.onnx" --no-history
 refuses resect-tune "$T/solid.onnx" "$T/data" -o "$T/x.onnx"
 says "nothing to train"

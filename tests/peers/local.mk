@@ -2,6 +2,7 @@
 # Against ONNX Runtime, PyTorch, NumPy and real files. Each test skips, and says so, where its peer is absent.
 dist_check_SCRIPTS += \
 	tests/peers/look.sh \
+	tests/peers/metrics.sh \
 	tests/peers/onnx_python.sh \
 	tests/peers/edits.sh \
 	tests/peers/opsets.sh \
@@ -9,11 +10,13 @@ dist_check_SCRIPTS += \
 	tests/peers/parity.sh \
 	tests/peers/pictures.sh \
 	tests/peers/real.sh \
+	tests/peers/tune_real.sh \
 	tests/peers/vectors.sh
 EXTRA_DIST += \
 	tests/peers/close.py \
 	tests/peers/edits.py \
 	tests/peers/export.py \
+	tests/peers/metrics.py \
 	tests/peers/npy.js \
 	tests/peers/onnx_python.py \
 	tests/peers/opsets.py \
