@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <math.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -742,6 +743,62 @@ START_TEST(small_parts)
 }
 END_TEST
 
+/* The loader allocates in threads of its own. */
+static atomic_long allowed;
+
+static void *
+scarce_malloc(size_t n)
+{
+        return atomic_fetch_sub(&allowed, 1) == 1 ? NULL : malloc(n);
+}
+
+static void *
+scarce_realloc(void *p, size_t n)
+{
+        return atomic_fetch_sub(&allowed, 1) == 1 ? NULL : realloc(p, n);
+}
+
+/* One attempt with the k-th allocation failing; false when it was never reached. */
+static bool
+starve(long k, const resect_train_options *o, const char *const *frozen)
+{
+        resect_error err = {0};
+        resect_data *d = pictures(0.3);
+        resect_model *m = small_model(false);
+        if (frozen)
+                freeze(m, frozen);
+        struct rs_hooks sane = rs_hooks;
+        atomic_store(&allowed, k);
+        rs_hooks.malloc = scarce_malloc;
+        rs_hooks.realloc = scarce_realloc;
+        bool ok = resect_train(m, d, o, NULL, NULL, &err);
+        rs_hooks = sane;
+        bool reached = atomic_load(&allowed) <= 0;
+        ck_assert_msg(ok || err.code == RESECT_NOMEM, "allocation %ld: %s", k, err.msg);
+        ck_assert(ok || reached);
+        resect_model_free(m);
+        resect_data_free(d);
+        return reached;
+}
+
+START_TEST(any_allocation_may_fail)
+{
+        resect_train_options o = hard_options();
+        o.epochs = 2;
+        o.state = state;
+        long k = 1;
+        for (forget_state(); starve(k, &o, NULL); k += 1 + k / 150)
+                forget_state();
+        ck_assert_int_gt(k, 500);
+        o.thaw_every = 0;
+        o.state = NULL;
+        for (k = 1; starve(k, &o, trunk);)
+                k += 1 + k / 150;
+        ck_assert_int_gt(k, 300);
+        forget_state();
+}
+END_TEST
+
 /* Not a test, but Check's assertions work in tests alone. */
 static const char *leave_where;
 
@@ -775,7 +832,8 @@ main(int argc, char **argv)
                 a_kill_changes_nothing, a_damaged_state_falls_back, another_run_is_refused,
                 a_full_disk_keeps_the_old_state, bad_numbers_stop_it, the_layer_is_named,
                 patience_ends_it, rates_by_part, thaw_goes_downwards, range_test_leaves_the_model,
-                classes_and_heads_must_match, predictions_agree_with_validation, small_parts};
+                classes_and_heads_must_match, predictions_agree_with_validation, small_parts,
+                any_allocation_may_fail};
         Suite *s = suite_create("train");
         TCase *c = tcase_create("all");
         suite_add_tcase(s, c);
