@@ -2,7 +2,7 @@
 """export.py NAME FORM SIZE DIR: a torchvision ResNet with random weights and busy BatchNormalization statistics, exported by PyTorch.
 
 FORM is eval (BN folded), kept (BN kept, in inference form) or training (BN in training mode, no constant folding). Writes
-DIR/model.onnx, DIR/x.npy and DIR/y.npy, PyTorch's own output in the same mode."""
+DIR/model.onnx, DIR/x.npy, DIR/y.npy, PyTorch's own output in the same mode, and DIR/y64.npy, the same computed in double."""
 import sys
 import numpy as np
 import torch
@@ -19,7 +19,8 @@ with torch.no_grad():
             m.bias.normal_(0, 0.1)
             m.running_mean.normal_(0, 0.1)
             m.running_var.uniform_(0.5, 1.5)
-x = torch.randn(2, 3, size, size)
+# in training form the statistics are the batch's: enough pictures that they are well conditioned, or float32 itself cannot agree
+x = torch.randn(8 if form == "training" else 2, 3, size, size)
 mode = torch.onnx.TrainingMode
 kinds = {"eval": (mode.EVAL, True), "kept": (mode.PRESERVE, False), "training": (mode.TRAINING, False)}
 model.train(form == "training")
@@ -27,4 +28,7 @@ torch.onnx.export(model, x, f"{folder}/model.onnx", opset_version=17, training=k
                   input_names=["x"], output_names=["logits"], dynamic_axes={"x": {0: "N"}, "logits": {0: "N"}})
 np.save(f"{folder}/x.npy", x.numpy())
 with torch.no_grad():
+    state = {k: v.clone() for k, v in model.state_dict().items()}  # training moves the running statistics
     np.save(f"{folder}/y.npy", model(x).numpy())
+    model.load_state_dict(state)
+    np.save(f"{folder}/y64.npy", model.double()(x.double()).numpy())

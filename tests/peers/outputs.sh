@@ -1,10 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: 0BSD
-# resect-run against PyTorch and ONNX Runtime on PyTorch's exports: ResNet-18 and ResNet-101, in eval, BN-kept and training form.
+# resect-run against PyTorch and ONNX Runtime on PyTorch's exports: ResNet-18 and ResNet-101, in eval, BN-kept and training form. A
+# ResNet-101 in training form amplifies float32's rounding beyond 1e-4, in the peers as well: there the judge is PyTorch in double.
 . "$RESECT_SRC/tests/peers/peers.sh"
 need torch ort
 
-for case in resnet18:eval:64 resnet18:kept:64 resnet18:training:64 resnet101:eval:64 resnet101:kept:64 resnet101:training:64; do
+for case in resnet18:eval:64 resnet18:kept:64 resnet18:training:64 resnet101:eval:64 resnet101:kept:64 resnet101:training:96; do
         name=${case%%:*} size=${case##*:}
         form=${case#*:}
         form=${form%:*}
@@ -13,10 +14,10 @@ for case in resnet18:eval:64 resnet18:kept:64 resnet18:training:64 resnet101:eva
         "$PYTHON" "$here/export.py" "$name" "$form" "$size" "$dir" 2>/dev/null
         resect-run "$dir/model.onnx" "$dir/x.npy" -o "$dir/ours.npy" || { fail "$name $form: resect-run"; continue; }
         printf '%s %s against PyTorch: ' "$name" "$form"
-        close "$dir/ours.npy" "$dir/y.npy" || fail "$name $form differs from PyTorch"
+        close "$dir/ours.npy" "$dir/y.npy" 1e-4 "$dir/y64.npy" || fail "$name $form differs from PyTorch"
         printf '%s %s against ONNX Runtime: ' "$name" "$form"
         if ort "$dir/model.onnx" "$dir/x.npy" "$dir/ort.npy" 2>"$dir/ort.err"; then
-                close "$dir/ours.npy" "$dir/ort.npy" || fail "$name $form differs from ONNX Runtime"
+                close "$dir/ours.npy" "$dir/ort.npy" 1e-4 "$dir/y64.npy" || fail "$name $form differs from ONNX Runtime"
         elif [ "$form" = training ]; then
                 echo "it does not run this form: $(head -c 120 "$dir/ort.err")"
         else

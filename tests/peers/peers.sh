@@ -42,5 +42,5 @@ need() {
         done
 }
 ort() { "$NODE" "$here/ort.js" "$@"; }
-# close A.npy B.npy [RTOL]: the largest difference against the largest magnitude of B
+# close A.npy B.npy [RTOL [TRUTH.npy]]: the largest difference against the largest magnitude of B; see close.py
 close() { "$PYTHON" "$here/close.py" "$@"; }
