@@ -142,10 +142,14 @@ run_input_shape(resect_model *m, size_t i, int64_t batch, resect_tensor *out)
         if (!resect_input_of(m, &in, NULL, &err))
                 cli_fail(NULL, &err);
         *out = (resect_tensor){.dtype = v.dtype, .rank = v.rank};
-        const int64_t chw[3] = {in.channels, in.height, in.width},
-                      hwc[3] = {in.height, in.width, in.channels};
+        int64_t picture[4] = {batch, in.channels, in.height, in.width};
+        if (in.nhwc) {
+                picture[1] = in.height;
+                picture[2] = in.width;
+                picture[3] = in.channels;
+        }
         for (int d = 0; d < v.rank; d++) {
-                int64_t open = d == 0 ? batch : v.rank == 4 ? (in.nhwc ? hwc : chw)[d - 1] : 1;
+                int64_t open = v.rank == 4 ? picture[d] : d == 0 ? batch : 1;
                 out->dims[d] = v.dims[d] >= 0 ? v.dims[d] : open;
         }
 }
