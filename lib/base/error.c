@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * Error messages. They are formatted on the stack, so that reporting a failed allocation allocates nothing, and they are
- * made safe to print: a tensor name comes from a file, and a file may be hostile.
+ * Error messages. They are formatted on the stack, so that reporting a failed allocation allocates
+ * nothing, and they are made safe to print: a tensor name comes from a file, and a file may be
+ * hostile.
  */
 #include "base/error.h"
 
@@ -11,7 +12,8 @@
 #include <string.h>
 #include "config.h"
 
-/* The length of the UTF-8 sequence at s (n bytes are there), or 0 when it is not well-formed or a control character. */
+/* The length of the UTF-8 sequence at s (n bytes are there), or 0 when it is not well-formed or a
+ * control character. */
 static size_t
 printable_length(const unsigned char *s, size_t n)
 {
@@ -28,8 +30,9 @@ printable_length(const unsigned char *s, size_t n)
         }
         static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
         bool odd = code < least[len] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000);
-        bool control = code < 0xa0 || (code >= 0x200b && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) ||
-                (code >= 0x2066 && code <= 0x2069) || code == 0xfeff;
+        bool control = code < 0xa0 || (code >= 0x200b && code <= 0x200f) ||
+                       (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069) ||
+                       code == 0xfeff;
         return odd || control ? 0 : len;
 }
 
@@ -46,7 +49,8 @@ escape(char *dst, size_t cap, const char *src)
                         used += len;
                         i += len;
                 } else {
-                        used += (size_t)snprintf(dst + used, cap - used, "\\x%02x", (unsigned char)src[i]);
+                        used += (size_t)snprintf(
+                                dst + used, cap - used, "\\x%02x", (unsigned char)src[i]);
                         i++;
                 }
         }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * Open addressing with linear probing over a power-of-two table, at most half full. The hash is seeded once a process from
- * an address that the loader randomises and from the clock, so that a file cannot be written to collide; no order ever
- * leaves this file, so results stay the same from run to run.
+ * Open addressing with linear probing over a power-of-two table, at most half full. The hash is
+ * seeded once a process from an address that the loader randomises and from the clock, so that a
+ * file cannot be written to collide; no order ever leaves this file, so results stay the same from
+ * run to run.
  */
 #include "base/map.h"
 
@@ -32,7 +33,9 @@ seed(void)
         if (!value) {
                 struct timespec t;
                 clock_gettime(CLOCK_REALTIME, &t);
-                value = mix((uint64_t)(uintptr_t)&value ^ (uint64_t)t.tv_nsec << 20 ^ (uint64_t)t.tv_sec) | 1;
+                value = mix((uint64_t)(uintptr_t)&value ^ (uint64_t)t.tv_nsec << 20 ^
+                                (uint64_t)t.tv_sec) |
+                        1;
         }
         return value;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * The allocator and I/O table, the arena and the growing buffer. An arena is a list of blocks, each at least as large as
- * what was asked for; the last one is filled from the front.
+ * The allocator and I/O table, the arena and the growing buffer. An arena is a list of blocks, each
+ * at least as large as what was asked for; the last one is filled from the front.
  */
 #include "config.h"
 #include "base/mem.h"
@@ -18,8 +18,9 @@ enum { BLOCK_SIZE = 32 * 1024, ALIGNMENT = 16, NUMBER_ALIGNMENT = 64 };
 static void *
 remap(void *old, size_t old_size, size_t size)
 {
-        void *p = old ? mremap(old, old_size, size, MREMAP_MAYMOVE)
-                      : mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        void *p =
+                old ? mremap(old, old_size, size, MREMAP_MAYMOVE)
+                    : mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         return p == MAP_FAILED ? NULL : p;
 }
 
@@ -69,7 +70,8 @@ rs_alloc_aligned(size_t bytes, resect_error *err)
                 p = rs_hooks.malloc(total);
         if (!p)
                 return RS_NOMEM_NULL(err);
-        uintptr_t at = ((uintptr_t)p + sizeof(void *) + NUMBER_ALIGNMENT - 1) & ~(uintptr_t)(NUMBER_ALIGNMENT - 1);
+        uintptr_t at = ((uintptr_t)p + sizeof(void *) + NUMBER_ALIGNMENT - 1) &
+                       ~(uintptr_t)(NUMBER_ALIGNMENT - 1);
         ((void **)at)[-1] = p;
         return (void *)at;
 }
@@ -95,7 +97,8 @@ rs_arena_alloc(rs_arena *a, size_t count, size_t size, resect_error *err)
                         return RS_NOMEM_NULL(err);
                 b->next = a->blocks;
                 a->blocks = b;
-                if (room != BLOCK_SIZE) /* a large one has a block of its own; the current one goes on */
+                if (room != BLOCK_SIZE) /* a large one has a block of its own; the current one goes
+                                           on */
                         return memset(b->bytes, 0, bytes);
                 a->at = b->bytes;
                 a->end = b->bytes + room;

@@ -10,7 +10,8 @@ void
 rs_philox(uint64_t seed, uint64_t stream, uint64_t index, uint32_t out[4])
 {
         uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
-        uint32_t c0 = (uint32_t)index, c1 = (uint32_t)(index >> 32), c2 = (uint32_t)stream, c3 = (uint32_t)(stream >> 32);
+        uint32_t c0 = (uint32_t)index, c1 = (uint32_t)(index >> 32), c2 = (uint32_t)stream,
+                 c3 = (uint32_t)(stream >> 32);
         for (int round = 0; round < 10; round++) {
                 uint64_t p0 = UINT64_C(0xD2511F53) * c0, p1 = UINT64_C(0xCD9E8D57) * c2;
                 c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
@@ -29,7 +30,8 @@ rs_philox(uint64_t seed, uint64_t stream, uint64_t index, uint32_t out[4])
 uint64_t
 rs_stream(const char *purpose, uint64_t a, uint64_t b)
 {
-        uint64_t h = UINT64_C(0xcbf29ce484222325); /* FNV-1a over the purpose; Philox scatters it with a and b */
+        uint64_t h = UINT64_C(
+                0xcbf29ce484222325); /* FNV-1a over the purpose; Philox scatters it with a and b */
         for (; *purpose; purpose++)
                 h = (h ^ (unsigned char)*purpose) * UINT64_C(0x100000001b3);
         uint32_t r[4];

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * SHA-256 as FIPS 180-4 writes it, and the same compression with x86's SHA extension, chosen when first needed. A model is
- * hashed whole when its digest is verified, so that the fast one is worth its forty lines.
+ * SHA-256 as FIPS 180-4 writes it, and the same compression with x86's SHA extension, chosen when
+ * first needed. A model is hashed whole when its digest is verified, so that the fast one is worth
+ * its forty lines.
  */
 #include "base/sha256.h"
 
@@ -13,13 +14,16 @@
 #include <immintrin.h>
 #endif
 
-static const uint32_t K[64] = {0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
-        0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174, 0xe49b69c1, 0xefbe4786,
-        0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da, 0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7,
-        0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967, 0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb,
-        0x81c2c92e, 0x92722c85, 0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
-        0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3, 0x748f82ee, 0x78a5636f,
-        0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
+static const uint32_t K[64] = {0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b,
+        0x59f111f1, 0x923f82a4, 0xab1c5ed5, 0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3,
+        0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174, 0xe49b69c1, 0xefbe4786, 0x0fc19dc6,
+        0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da, 0x983e5152, 0xa831c66d,
+        0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967, 0x27b70a85,
+        0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
+        0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585,
+        0x106aa070, 0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a,
+        0x5b9cca4f, 0x682e6ff3, 0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa,
+        0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
 
 static uint32_t
 rotr(uint32_t x, int n)
@@ -33,7 +37,8 @@ compress_plain(uint32_t state[8], const unsigned char *p, size_t blocks)
         for (; blocks; blocks--, p += 64) {
                 uint32_t w[64], v[8];
                 for (int i = 0; i < 16; i++)
-                        w[i] = (uint32_t)p[4 * i] << 24 | (uint32_t)p[4 * i + 1] << 16 | (uint32_t)p[4 * i + 2] << 8 | p[4 * i + 3];
+                        w[i] = (uint32_t)p[4 * i] << 24 | (uint32_t)p[4 * i + 1] << 16 |
+                               (uint32_t)p[4 * i + 2] << 8 | p[4 * i + 3];
                 for (int i = 16; i < 64; i++) {
                         uint32_t s0 = rotr(w[i - 15], 7) ^ rotr(w[i - 15], 18) ^ w[i - 15] >> 3;
                         uint32_t s1 = rotr(w[i - 2], 17) ^ rotr(w[i - 2], 19) ^ w[i - 2] >> 10;
@@ -65,12 +70,15 @@ compress_sha_ni(uint32_t state[8], const unsigned char *p, size_t blocks)
         for (; blocks; blocks--, p += 64) {
                 __m128i abef0 = abef, cdgh0 = cdgh, w[4];
                 for (int i = 0; i < 4; i++)
-                        w[i] = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(p + 16 * i)), swap);
+                        w[i] = _mm_shuffle_epi8(
+                                _mm_loadu_si128((const __m128i *)(p + 16 * i)), swap);
                 for (int i = 0; i < 16; i++) {
-                        __m128i k = _mm_add_epi32(w[0], _mm_loadu_si128((const __m128i *)(K + 4 * i)));
+                        __m128i k =
+                                _mm_add_epi32(w[0], _mm_loadu_si128((const __m128i *)(K + 4 * i)));
                         cdgh = _mm_sha256rnds2_epu32(cdgh, abef, k);
                         abef = _mm_sha256rnds2_epu32(abef, cdgh, _mm_shuffle_epi32(k, 0x0e));
-                        __m128i next = _mm_add_epi32(_mm_sha256msg1_epu32(w[0], w[1]), _mm_alignr_epi8(w[3], w[2], 4));
+                        __m128i next = _mm_add_epi32(
+                                _mm_sha256msg1_epu32(w[0], w[1]), _mm_alignr_epi8(w[3], w[2], 4));
                         next = _mm_sha256msg2_epu32(next, w[3]);
                         w[0] = w[1];
                         w[1] = w[2];
@@ -89,7 +97,8 @@ static bool
 has_sha_ni(void)
 {
         unsigned a, b, c, d;
-        return __get_cpuid_count(7, 0, &a, &b, &c, &d) && b & 1u << 29 && __builtin_cpu_supports("sse4.1");
+        return __get_cpuid_count(7, 0, &a, &b, &c, &d) && b & 1u << 29 &&
+               __builtin_cpu_supports("sse4.1");
 }
 #endif
 
@@ -97,7 +106,8 @@ static void
 compress(uint32_t state[8], const unsigned char *p, size_t blocks)
 {
 #if defined(__x86_64__)
-        static int known; /* 0 not yet asked, 1 plain, 2 SHA extension; racing threads would write the same */
+        static int known; /* 0 not yet asked, 1 plain, 2 SHA extension; racing threads would write
+                             the same */
         if (!known)
                 known = has_sha_ni() ? 2 : 1;
         if (known == 2) {
@@ -111,8 +121,8 @@ compress(uint32_t state[8], const unsigned char *p, size_t blocks)
 void
 rs_sha256_start(rs_sha256 *s)
 {
-        static const uint32_t first[8] = {
-                0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+        static const uint32_t first[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+                0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
         memcpy(s->state, first, sizeof first);
         s->length = 0;
 }

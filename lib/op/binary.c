@@ -484,15 +484,16 @@ backward(const rs_call *c)
 
 #define BOTH (RS_READS_IN(0) | RS_READS_IN(1))
 #define BINARY(id, op_name, from, read, shares, fused, back, ...) \
-        const rs_op rs_op_##id = {.name = op_name,           \
-                .domain = "",                                \
-                .since = from,                               \
-                .reads = read,                               \
-                .alias = shares,                             \
-                .fuses = fused,                              \
-                .infer = infer,                              \
-                .forward = forward,                          \
-                .backward = back, __VA_ARGS__};
+        const rs_op rs_op_##id = {.name = op_name,                \
+                .domain = "",                                     \
+                .since = from,                                    \
+                .reads = read,                                    \
+                .alias = shares,                                  \
+                .fuses = fused,                                   \
+                .infer = infer,                                   \
+                .forward = forward,                               \
+                .backward = back,                                 \
+                __VA_ARGS__};
 /* clang-format off */
 BINARY(add, "Add", 1, 0, 0, true, backward, .adjusts = 3)
 BINARY(sub, "Sub", 1, 0, 0, false, backward)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: 0BSD */
-/* lib/base against published vectors: SHA-256 (FIPS 180-4 examples), Philox (Random123's known answers), and its own contracts. */
+/* lib/base against published vectors: SHA-256 (FIPS 180-4 examples), Philox (Random123's known
+ * answers), and its own contracts. */
 #include "unit.h"
 
 #include <math.h>

@@ -309,7 +309,8 @@ write_text(const char *path, const char *text)
         ck_assert(f != NULL && fputs(text, f) >= 0 && fclose(f) == 0);
 }
 
-/* New rows are old ones, whichever way the old classifier stores its weights; the others start as --init says. */
+/* New rows are old ones, whichever way the old classifier stores its weights; the others start as
+ * --init says. */
 START_TEST(rows_are_kept)
 {
         const form *f = &forms[_i];

@@ -43,7 +43,8 @@ START_TEST(every_backward)
         for (const rs_op *const *op = rs_ops; *op; op++) {
                 bool tested = !(*op)->backward;
                 for (size_t k = 0; k < N_OP_CASES && !tested; k++)
-                        tested = rs_op_find((*op)->domain, op_cases[k].op, op_cases[k].opset) == *op;
+                        tested =
+                                rs_op_find((*op)->domain, op_cases[k].op, op_cases[k].opset) == *op;
                 ck_assert_msg(tested, "%s has a backward and no case here", (*op)->name);
         }
         for (size_t k = 0; k < N_OP_CASES; k++)
