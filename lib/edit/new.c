@@ -193,7 +193,7 @@ trunk(pen *p, const struct net *net, int64_t *channels)
                 }
         }
         return p->variant != V2 ? x
-                                : plain(p, "Relu", "", "relu", bn(p, "", "bn", x, *channels), NULL);
+                                : plain(p, "Relu", "", "relu", bn(p, "", "norm", x, *channels), NULL);
 }
 
 static void

@@ -14,6 +14,12 @@ resect-new resnet18 --classes 6 --size 32 --seed 4 --quiet -o again.onnx
 same new.onnx again.onnx
 resect-new resnet18 --classes 6 --size 32 --seed 5 --quiet -o other.onnx
 status 1 cmp -s new.onnx other.onnx
+for variant in v1 v1.5 v2; do
+        resect-new resnet50 --variant $variant --size 32 --classes 2 --quiet -o v.onnx
+        status 0 resect-edit --canon --verify v.onnx -o canon.onnx
+        says 'renamed 0 tensors'
+        status 0 resect-truncate --after layer1 --verify v.onnx -o cut.onnx
+done
 refuses resect-new resnet19
 says 'resnet152'
 refuses resect-new
