@@ -5,6 +5,7 @@ edits.py make FORM DIR           exports a ResNet-18 (eval: BN folded, kept: BN 
 edits.py check DIR LIST          LIST has lines: model, ONNX Runtime's output, expectation. Each model passes onnx.checker and is compared
 edits.py fresh NAME VARIANT DIR  puts a random torchvision network's weights into DIR/new.onnx, by name, as DIR/filled.onnx
 """
+import copy
 import sys
 import numpy as np
 import onnx
@@ -35,11 +36,16 @@ def make(form, folder):
                       input_names=["x"], output_names=["logits"], dynamic_axes={"x": {0: "N"}, "logits": {0: "N"}})
     torch.onnx.export(model, x[:1], f"{folder}/fixed.onnx", opset_version=11, training=mode, do_constant_folding=form == "eval",
                       input_names=["x"], output_names=["logits"])
+    trains = copy.deepcopy(model).train()
+    torch.onnx.export(trains, x, f"{folder}/training.onnx", opset_version=17, training=torch.onnx.TrainingMode.TRAINING,
+                      do_constant_folding=False, input_names=["x"], output_names=["logits"],
+                      dynamic_axes={"x": {0: "N"}, "logits": {0: "N"}})
     with torch.no_grad():
         def save(name, value):
             np.save(f"{folder}/{name}.npy", value.numpy())
         save("x", x)
         save("logits", model(x))
+        save("evaluated", trains.eval()(x))
         save("softmax", torch.softmax(model(x), 1))
         save("bgr", x.flip(1))
         h = model.maxpool(model.relu(model.bn1(model.conv1(x))))

@@ -47,6 +47,12 @@ for form in eval kept; do
         edit batch2 fixed logits edit --batch 2
         edit packed model logits pack --out "$dir/packed.data" --threshold 100
         edit whole packed logits pack --in
+        resect-fold --bn --quiet "$dir/training.onnx" >/dev/null 2>&1 && fail "$form: folded a norm in training mode"
+        if resect-fold --eval --bn --verify --quiet "$dir/training.onnx" -o "$dir/evaluated.onnx"; then
+                run evaluated x evaluated
+        else
+                fail "$form: resect-fold --eval --bn"
+        fi
         if [ $form = kept ]; then
                 edit folded model logits fold --bn
                 edit folded-unfolded folded logits fold --unfold
