@@ -55,23 +55,20 @@ model_digest(rs_run *r, resect_error *err)
         return true;
 }
 
-static void
-data_digest(rs_run *r)
+/* The pictures by their contents, and which of them are used. */
+static bool
+data_digest(rs_run *r, resect_error *err)
 {
+        char contents[65];
+        if (!resect_data_digest(r->d, contents, err))
+                return false;
         rs_sha256 h;
         rs_sha256_start(&h);
-        for (size_t i = 0; i < resect_data_class_count(r->d); i++)
-                add_text(&h, resect_data_class(r->d, i));
-        static const resect_split splits[] = {RESECT_TRAIN, RESECT_VAL};
-        for (int s = 0; s < 2; s++)
-                for (size_t i = 0; i < resect_data_count(r->d, splits[s]); i++) {
-                        int label = resect_data_label(r->d, splits[s], i);
-                        add_text(&h, resect_data_name(r->d, splits[s], i));
-                        rs_sha256_add(&h, &label, sizeof label);
-                }
+        add_text(&h, contents);
         if (r->o.samples)
                 rs_sha256_add(&h, r->o.samples, r->n * sizeof *r->o.samples);
         finish(&h, r->data_digest);
+        return true;
 }
 
 /* The shortest decimal that reads back as x. */
@@ -146,6 +143,5 @@ rs_run_identify(rs_run *r, resect_error *err)
         options_text(r);
         if (r->options.oom)
                 return rs_fail_nomem(err);
-        data_digest(r);
-        return model_digest(r, err);
+        return data_digest(r, err) && model_digest(r, err);
 }
