@@ -192,8 +192,9 @@ trunk(pen *p, const struct net *net, int64_t *channels)
                         *channels = to;
                 }
         }
-        return p->variant != V2 ? x
-                                : plain(p, "Relu", "", "relu", bn(p, "", "norm", x, *channels), NULL);
+        return p->variant != V2
+                       ? x
+                       : plain(p, "Relu", "", "relu", bn(p, "", "norm", x, *channels), NULL);
 }
 
 static void
