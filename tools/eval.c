@@ -53,9 +53,10 @@ static const cli_tool tool = {
 struct verdict {
         const resect_data *data;
         resect_split split;
-        size_t n, classes;  /* pictures, outputs */
-        const char **names; /* [classes] */
-        resect_outcome *o;  /* [n] */
+        size_t n, classes;   /* pictures, outputs */
+        const char **names;  /* [classes] */
+        char (*numbers)[24]; /* [classes] names of outputs without a label */
+        resect_outcome *o;   /* [n] */
         resect_scores s, low, high;
         resect_class_scores *per_class;
         size_t *confusion;
@@ -155,20 +156,19 @@ predict(resect_model *m, const resect_data *d, resect_split split)
 
 /* Names of the outputs: the model's labels, else the classes of the data that they stand for, else
  * their numbers. */
-static const char **
-name_outputs(const resect_model *m, const resect_data *d, const int64_t *map, size_t outputs)
+static void
+name_outputs(struct verdict *v, const resect_model *m, const int64_t *map)
 {
         size_t labels;
         const char *const *given = resect_model_labels(m, &labels);
-        const char **names = cli_alloc(outputs, sizeof *names);
-        for (size_t i = 0; i < outputs; i++) {
-                char *number = cli_alloc(24, 1);
-                snprintf(number, 24, "%zu", i);
-                names[i] = labels == outputs ? given[i] : number;
+        v->names = cli_alloc(v->classes, sizeof *v->names);
+        v->numbers = cli_alloc(v->classes, sizeof *v->numbers);
+        for (size_t i = 0; i < v->classes; i++) {
+                snprintf(v->numbers[i], sizeof v->numbers[i], "%zu", i);
+                v->names[i] = labels == v->classes ? given[i] : v->numbers[i];
         }
-        for (size_t i = 0; labels != outputs && i < resect_data_class_count(d); i++)
-                names[map[i]] = resect_data_class(d, i);
-        return names;
+        for (size_t i = 0; labels != v->classes && i < resect_data_class_count(v->data); i++)
+                v->names[map[i]] = resect_data_class(v->data, i);
 }
 
 static const struct verdict *sorting;
@@ -214,7 +214,7 @@ judge(resect_model *m, const resect_data *d)
                 cli_fail(NULL, &err);
         for (size_t i = 0; i < v.n; i++)
                 labels[i] = map[resect_data_label(d, v.split, i)];
-        v.names = name_outputs(m, d, map, v.classes);
+        name_outputs(&v, m, map);
         v.o = cli_alloc(v.n, sizeof *v.o);
         v.per_class = cli_alloc(v.classes, sizeof *v.per_class);
         v.confusion = cli_alloc(v.classes, v.classes * sizeof *v.confusion);
@@ -430,6 +430,17 @@ print_json(const struct verdict *v)
         cli_print_json(all);
 }
 
+static void
+verdict_free(struct verdict *v)
+{
+        free(v->names);
+        free(v->numbers);
+        free(v->o);
+        free(v->per_class);
+        free(v->confusion);
+        free(v->worst);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -450,5 +461,9 @@ main(int argc, char **argv)
         }
         if (v.s.top1 < least)
                 cli_note("top-1 %.4f is below %.4f", v.s.top1, least);
-        return cli_finish(v.s.top1 < least ? 1 : 0);
+        int status = v.s.top1 < least ? 1 : 0;
+        verdict_free(&v);
+        resect_data_free(d);
+        resect_model_free(m);
+        return cli_finish(status);
 }

@@ -227,16 +227,17 @@ read_rates(resect_train_options *o)
         const char *given = cli_value("lr-stage"), *parts[64];
         if (!given)
                 return;
-        char *text = copy_of(given); /* lives as long as the process */
+        char *text = copy_of(given);
         size_t n = split_list(text, parts, 64, "lr-stage");
         resect_part_rate *rates = cli_alloc(n, sizeof *rates);
         for (size_t i = 0; i < n; i++) {
-                char *equals = strchr((char *)(uintptr_t)parts[i], '=');
+                char *part = copy_of(parts[i]), *equals = strchr(part, '=');
                 if (!equals)
-                        cli_die("--lr-stage: '%s' is not PART=FACTOR", parts[i]);
+                        cli_die("--lr-stage: '%s' is not PART=FACTOR", part);
                 *equals = '\0';
-                rates[i] = (resect_part_rate){parts[i], number(equals + 1, "lr-stage")};
+                rates[i] = (resect_part_rate){part, number(equals + 1, "lr-stage")};
         }
+        free(text);
         o->part_rates = rates;
         o->n_part_rates = n;
 }
@@ -294,6 +295,16 @@ read_options(resect_train_options *o, const resect_data *d)
         o->seed = cli_seed();
         o->threads = cli_threads();
         o->kernels = cli_kernels();
+}
+
+/* What read_options allocated. */
+static void
+free_options(resect_train_options *o)
+{
+        for (size_t i = 0; i < o->n_part_rates; i++)
+                free((char *)(uintptr_t)o->part_rates[i].part);
+        free((void *)(uintptr_t)o->part_rates);
+        free((void *)(uintptr_t)o->class_weights);
 }
 
 static resect_data *
@@ -423,6 +434,7 @@ main(int argc, char **argv)
                 o.input = &in;
         cli_catch_stop();
         int status = find_lr ? find_rate(m, d, &o) : train(m, d, &o, o.input);
+        free_options(&o);
         resect_data_free(d);
         resect_model_free(m);
         return cli_finish(status);
