@@ -155,9 +155,7 @@ def check(name, folder, tuned, log, words):
         compared += 1
     print(f"{name} {' '.join(words)}: {len(losses)} steps, loss {losses[0]:.4f} to {losses[-1]:.4f}; largest relative difference: loss "
           f"{loss_error:.1e} (PyTorch's own float32: {single_error:.1e}), rate {rate_error:.1e}, weights {weight_error:.1e}, statistics {statistic_error:.1e} ({compared} tensors)")
-    # AdamW divides by the root of tiny second moments, so that its weights scatter more than its losses
-    limit = 2e-2 if o.optimizer == "adamw" else 2e-3
-    return loss_error <= 1e-4 and rate_error <= 1e-6 and weight_error <= limit and statistic_error <= 1e-3
+    return loss_error <= 1e-4 and rate_error <= 1e-6 and weight_error <= 1e-4 and statistic_error <= 1e-4
 
 
 if sys.argv[1] == "make":

@@ -31,6 +31,7 @@ parity small small --batch 8 --schedule constant $sgd --nesterov --label-smoothi
 parity small small --batch 8 --schedule constant $sgd --clip 0.5 --class-weights balanced --epochs 1
 parity small small --batch 11 --schedule constant --lr 0.01 --optimizer adamw --weight-decay 0.05 --epochs 2
 parity small small --batch 11 --schedule cosine $sgd --lr-floor 0.1 --epochs 3
+parity small small --batch 11 --schedule onecycle $sgd --epochs 3
 parity small small --batch 11 --schedule step $sgd --step-every 1 --step-factor 0.3 --epochs 3
 parity small small --batch 11 --schedule restarts $sgd --restart-every 1 --restart-stretch 2 --epochs 4
 parity resnet18 resnet18 --batch 16 --schedule constant --lr 0.0002 --momentum 0.9 --weight-decay 0.0001 --bn-unbiased --epochs 1
