@@ -11,6 +11,7 @@ TEST_EXTENSIONS = .sh
 # a busy machine take many times as long.
 AM_TESTS_ENVIRONMENT = \
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS-1}; export OMP_NUM_THREADS; \
+	OMP_WAIT_POLICY=$${OMP_WAIT_POLICY-passive}; export OMP_WAIT_POLICY; \
 	RESECT_BIN='$(abs_top_builddir)/tools'; export RESECT_BIN; \
 	RESECT_SRC='$(abs_top_srcdir)'; export RESECT_SRC; \
 	RESECT_BUILD='$(abs_top_builddir)'; export RESECT_BUILD;
