@@ -163,9 +163,8 @@ rs_value_of_type(rs_surgery *s, const char *name, const rs_type *t, const rs_sym
         int rank = t != NULL ? t->rank : -1;
         for (int i = 0; i < rank; i++) {
                 dims[i] = t->dims[i] >= 0 ? t->dims[i] : -1;
-                size_t k = (size_t)(-1 - t->dims[i]);
-                if (t->dims[i] < 0 && k < symbols->count)
-                        names[i] = symbols->names[k];
+                if (rs_is_symbol(t->dims[i]) && rs_symbol_index(t->dims[i]) < symbols->count)
+                        names[i] = symbols->names[rs_symbol_index(t->dims[i])];
         }
         return rs_model_make_value(s->m, name, t != NULL ? t->dtype : 0, rank, dims, names, err);
 }

@@ -29,6 +29,8 @@ refuses resect-new resnet18 --variant v3
 printf 'rose\ntulip\ndaisy\n' >flowers.txt
 resect-strip --verify --quiet <small.onnx | resect-head --labels flowers.txt --verify --quiet | resect-freeze --all-but-head --verify --quiet >flowers.onnx
 check 'the pipe made a model' test -s flowers.onnx
+status 0 resect-info flowers.onnx
+says 'float32 [N, 3]' # the batch keeps its name
 check 'its labels are in it' grep -qa tulip flowers.onnx
 check 'its history has three lines' test "$(grep -ac '^resect-\(strip\|head\|freeze\)\|resect-new' flowers.onnx)" -ge 3
 
