@@ -41,3 +41,8 @@ TESTS += $(dist_check_SCRIPTS)
 .PHONY: check-alone
 check-alone:
 	$(MAKE) check TESTS='$(filter-out tests/peers/%,$(TESTS))'
+
+# Speed, side by side with what it is measured against; never part of check.
+.PHONY: bench
+bench: all
+	RESECT_BIN='$(abs_top_builddir)/tools' $(SHELL) $(srcdir)/tests/bench/pipe.sh
