@@ -7,11 +7,13 @@
 UNIT_LIBS = libcore.la $(CHECK_LIBS)
 AM_CFLAGS += $(CHECK_CFLAGS)
 TEST_EXTENSIONS = .sh
+# Real models and pictures are in $RESECT_REAL, or in a folder real/ of a neighbour of the source's; tests that want them skip without.
 # A test runs on one thread unless it says otherwise: make -j runs several tests at once, and threads that wait for each other on
 # a busy machine take many times as long.
 AM_TESTS_ENVIRONMENT = \
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS-1}; export OMP_NUM_THREADS; \
 	OMP_WAIT_POLICY=$${OMP_WAIT_POLICY-passive}; export OMP_WAIT_POLICY; \
+	RESECT_REAL=$${RESECT_REAL-$$(echo '$(abs_top_srcdir)'/../*/real)}; export RESECT_REAL; \
 	RESECT_BIN='$(abs_top_builddir)/tools'; export RESECT_BIN; \
 	RESECT_SRC='$(abs_top_srcdir)'; export RESECT_SRC; \
 	RESECT_BUILD='$(abs_top_builddir)'; export RESECT_BUILD;

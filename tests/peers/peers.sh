@@ -9,7 +9,7 @@ PATH=$RESECT_BIN:$PATH
 here=$RESECT_SRC/tests/peers
 PYTHON=${PYTHON:-/usr/bin/python3}
 NODE=${NODE:-node}
-REAL=${RESECT_REAL:-$RESECT_SRC/../shared/real}
+REAL=${RESECT_REAL:-}
 for d in "${NODE_PATH:-}" "${RESECT_BUILD:-.}/peers/node_modules" "$RESECT_SRC/build/peers/node_modules"; do
         if [ -n "$d" ] && [ -d "$d/onnxruntime-node" ]; then
                 NODE_PATH=$d
@@ -37,7 +37,7 @@ need() {
                 torch) "$PYTHON" -c 'import torch, torchvision, onnx' 2>/dev/null || skip "$PYTHON has no torch, torchvision and onnx (apt-get install python3-torch python3-torchvision python3-onnx)" ;;
                 numpy) "$PYTHON" -c 'import numpy' 2>/dev/null || skip "$PYTHON has no numpy (apt-get install python3-numpy)" ;;
                 ort) "$NODE" -e 'require("onnxruntime-node")' 2>/dev/null || skip "node has no onnxruntime-node (npm install --ignore-scripts onnxruntime-node)" ;;
-                real) [ -d "$REAL/models" ] || skip "no real models at RESECT_REAL=$REAL" ;;
+                real) [ -d "$REAL/models" ] || skip "no real models and pictures: RESECT_REAL is '$REAL'" ;;
                 esac
         done
 }

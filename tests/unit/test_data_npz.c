@@ -161,12 +161,8 @@ END_TEST
 START_TEST(real_file)
 {
         char path[1024];
-        const char *real = getenv("RESECT_REAL"), *src = getenv("RESECT_SRC");
-        snprintf(path, sizeof path, "%s%s/pictures/cifar10-136.npz",
-                real  ? real
-                : src ? src
-                      : "",
-                real ? "" : "/../shared/real");
+        const char *real = getenv("RESECT_REAL");
+        snprintf(path, sizeof path, "%s/pictures/cifar10-136.npz", real ? real : "");
         if (access(path, R_OK) != 0) {
                 fprintf(stderr, "SKIPPED: no %s\n", path);
                 return;

@@ -449,12 +449,8 @@ END_TEST
 START_TEST(real_pictures)
 {
         char path[1024];
-        const char *real = getenv("RESECT_REAL"), *src = getenv("RESECT_SRC");
-        snprintf(path, sizeof path, "%s%s/pictures/hymenoptera",
-                real  ? real
-                : src ? src
-                      : "",
-                real ? "" : "/../shared/real");
+        const char *real = getenv("RESECT_REAL");
+        snprintf(path, sizeof path, "%s/pictures/hymenoptera", real ? real : "");
         if (access(path, R_OK) != 0) {
                 fprintf(stderr, "SKIPPED: no pictures in %s\n", path);
                 return;
