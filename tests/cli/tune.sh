@@ -130,13 +130,16 @@ same "$T/whole.onnx" "$T/rest.onnx"
 figures "$T/long.jsonl" | cmp -s - "$T/whole.log"
 check "the log is that of a run without a stop" test $? -eq 0
 
-# kill -9, anywhere, more than once.
+# kill -9, anywhere, more than once: each time when the log has moved, and a little later.
 rm -f "$T"/state* "$T/long.jsonl" "$T/rest.onnx"
 kills=0
-for pause in 0.05 0.11 0.23 0.08 0.17 0.31; do
+moved() { stat -c %s.%y "$T/long.jsonl" 2>/dev/null; }
+for pause in 0 0.01 0.003 0.02 0.006; do
+        before=$(moved)
         # shellcheck disable=SC2086
         resect-tune $long -o "$T/rest.onnx" >"$T/int.out" 2>&1 &
         pid=$!
+        while [ "$(moved)" = "$before" ] && kill -0 $pid 2>/dev/null; do sleep 0.002; done
         sleep $pause
         kill -KILL $pid 2>/dev/null && kills=$((kills + 1))
         wait $pid 2>/dev/null
