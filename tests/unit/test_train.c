@@ -299,7 +299,9 @@ START_TEST(a_kill_changes_nothing)
                                 _exit(ok ? 0 : 1);
                         }
                         ck_assert_int_gt(child, 0);
-                        double wait = rs_uniform((uint64_t)getpid(), round, attempt) * 2 * seconds;
+                        /* a run takes longer than this, so that each round has its kill */
+                        double wait =
+                                rs_uniform((uint64_t)getpid(), round, attempt) * 0.4 * seconds;
                         nanosleep(&(struct timespec){(time_t)wait,
                                           (long)((wait - floor(wait)) * 1e9)},
                                 NULL);
