@@ -22,6 +22,13 @@ print_line(void *ctx, const char *line)
         puts(cli_text(line));
 }
 
+/* A check that says no has done its work. */
+static bool
+is_verdict(const resect_edit *edit, const resect_error *err)
+{
+        return edit->no && (err->code == RESECT_GRAPH || err->code == RESECT_FORMAT);
+}
+
 int
 cli_edit_main(int argc, char **argv, const char *name)
 {
@@ -33,6 +40,7 @@ cli_edit_main(int argc, char **argv, const char *name)
         resect_error err;
         const char *path;
         bool reports;
+        int status = 0;
 
         if (!edit)
                 cli_die("internal error: the library has no edit '%s'", name);
@@ -42,6 +50,7 @@ cli_edit_main(int argc, char **argv, const char *name)
                 .description = edit->description,
                 .examples = edit->example,
                 .options = edit->options,
+                .exit_one = edit->no,
                 .common = CLI_WRITE | (edit->creates ? 0 : CLI_READ | CLI_VERIFY),
                 .max_args = 1};
         cli_start(&tool, argc, argv);
@@ -65,12 +74,16 @@ cli_edit_main(int argc, char **argv, const char *name)
         } else {
                 m = cli_read_model(path);
                 if (!resect_edit_run(
-                            m, name, settings, n, reports ? print_line : cli_on_note, NULL, &err))
-                        cli_fail(path && strcmp(path, "-") ? path : NULL, &err);
+                            m, name, settings, n, reports ? print_line : cli_on_note, NULL, &err)) {
+                        if (!reports || !is_verdict(edit, &err))
+                                cli_fail(path && strcmp(path, "-") ? path : NULL, &err);
+                        print_line(NULL, err.msg);
+                        status = 1;
+                }
         }
         if (!reports)
                 cli_write_model(m);
         resect_model_free(m);
         free(settings);
-        return cli_finish(0);
+        return cli_finish(status);
 }

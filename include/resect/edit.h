@@ -31,6 +31,8 @@ typedef struct resect_edit {
         const char *example;        /* command lines for the man page, one a line */
         const resect_option *options; /* ends with a name of NULL; --verify, which every edit takes, is not in it */
         bool creates;               /* makes a model from nothing: takes no MODEL, see resect_edit_create */
+        const char *no;             /* of an edit that can check and change nothing: what GRAPH or FORMAT then says of the model, a
+                                       verdict and no failure (pack --check: "found tensors that overlap"); else NULL */
 } resect_edit;
 
 /* All edits, in the order of the manual; NULL past the end. */

@@ -9,11 +9,9 @@
  */
 #include "edit/edit.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "io/beneath.h"
 #include "io/output.h"
@@ -98,25 +96,6 @@ external_tensors(rs_surgery *s, rs_tensor ***out, size_t *n, resect_error *err)
 }
 
 static bool
-file_size(const resect_model *m, const char *location, uint64_t *size, resect_error *err)
-{
-        struct stat st;
-        if (m->base == NULL)
-                return rs_fail(err, RESECT_ARG,
-                        "%s: a model that comes from a stream has no folder; say which with --base "
-                        "DIR",
-                        location);
-        int fd = rs_open_beneath(m->base, location, m->allow_hard_links, err);
-        if (fd < 0)
-                return false;
-        const bool ok = fstat(fd, &st) == 0;
-        const int why = errno;
-        close(fd);
-        *size = ok ? (uint64_t)st.st_size : 0;
-        return ok || rs_fail(err, RESECT_IO, "%s: %s", location, strerror(why));
-}
-
-static bool
 check_files(rs_surgery *s, resect_error *err)
 {
         rs_tensor **t;
@@ -128,8 +107,9 @@ check_files(rs_surgery *s, resect_error *err)
                 uint64_t size = 0;
                 for (k = i + 1; k < n && strcmp(t[k]->location, t[i]->location) == 0;)
                         k++;
-                if (!file_size(s->m, t[i]->location, &size, err) ||
-                        !walk_file(t + i, k - i, size, &a, err))
+                if (!rs_external_size(s->m, t[i]->location, &size, err))
+                        return rs_fail_at(err, "external data");
+                if (!walk_file(t + i, k - i, size, &a, err))
                         return false;
                 rs_note(s,
                         "%s: %llu bytes: %llu of %zu tensors (%zu of them share), %llu padding, "
@@ -342,8 +322,8 @@ static const resect_option options[] = {
         {"replace", NULL, "with --out: FILE may be there already, and is replaced"},
         {"in", NULL, "take external data into the model"},
         {"check", NULL,
-                "say how the bytes of the external files are used, and write no model; overlaps "
-                "are an error"},
+                "say how the bytes of the external files are used, and write no model; exit 1 when "
+                "tensors overlap, or want more than there is"},
         {NULL, NULL, NULL},
 };
 
@@ -364,7 +344,8 @@ const rs_edit rs_edit_pack = {
                 .example = "resect-pack --out big.data big.onnx -o small.onnx\n"
                            "resect-pack --in small.onnx -o whole.onnx\n"
                            "resect-pack --check small.onnx",
-                .options = options},
+                .options = options,
+                .no = "--check found tensors that overlap, or reach past the end of their file"},
         .run = run,
         .reports = checks_only,
 };

@@ -94,6 +94,10 @@ status 0 resect-pack --out small.data --verify small.onnx --no-history -o packed
 check 'the data begin on a page' test "$(($(stat -c %s small.data) > 4096))" -eq 1
 status 0 resect-pack --check packed.onnx
 says '0 that belong to no tensor'
+LC_ALL=C sed 's/40960/36864/' packed.onnx >overlap.onnx # the second tensor, into the first one's 37632 bytes
+status 1 resect-pack --check overlap.onnx
+says 'overlap (from byte 36864, 768 of them)'
+refuses resect-pack --in overlap.onnx
 refuses resect-pack --out small.data small.onnx -o x.onnx
 says '--replace'
 check 'nothing was written' test ! -e x.onnx
@@ -106,8 +110,15 @@ status 0 resect-pack --check late.onnx
 says '7 that belong to no tensor'
 head -c 5000 small.data >cut && mv cut small.data
 refuses resect-pack --in packed.onnx
-refuses resect-pack --check packed.onnx
+status 1 resect-pack --check packed.onnx # a check that says no
 says 'wants'
+check 'its verdict is its output' grep -q '^small.data: tensor .* wants' "$T/out"
+check 'and no trouble' test ! -s "$T/err"
+mv small.data gone.data
+refuses resect-pack --check packed.onnx # a check that cannot look
+says 'small.data: No such file'
+refuses resect-pack --check - <packed.onnx
+says '--base'
 refuses resect-pack small.onnx
 
 # The steps of resect-edit.
