@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: 0BSD */
+/* The list of formats, and the way out: a stream is opened and closed here, whatever the format. */
+#include "weights/weights.h"
+
+#include <string.h>
+#include <strings.h>
+
+#define FORMAT(name) extern const rs_format rs_format_##name;
+#include "weights/formats.h"
+#undef FORMAT
+
+static const rs_format *const formats[] = {
+#define FORMAT(name) &rs_format_##name,
+#include "weights/formats.h"
+#undef FORMAT
+};
+
+enum { N_FORMATS = sizeof formats / sizeof *formats };
+
+const rs_format *
+rs_format_list(size_t i)
+{
+        return i < N_FORMATS ? formats[i] : NULL;
+}
+
+const rs_format *
+rs_format_find(const char *name)
+{
+        for (size_t i = 0; i < N_FORMATS; i++)
+                if (!strcmp(formats[i]->name, name))
+                        return formats[i];
+        return NULL;
+}
+
+const rs_format *
+rs_format_by_suffix(const char *path)
+{
+        size_t n = strlen(path);
+        for (size_t i = 0; i < N_FORMATS; i++)
+                for (const char *const *s = formats[i]->suffixes; *s; s++)
+                        if (n > strlen(*s) && !strcasecmp(path + n - strlen(*s), *s))
+                                return formats[i];
+        return NULL;
+}
+
+bool
+rs_format_write(const rs_format *f, rs_writing *w, resect_error *err)
+{
+        if (!f->write)
+                return rs_fail(err, RESECT_UNSUPPORTED, "%s can be read, but not written", f->name);
+        w->out = NULL;
+        if (f->many)
+                return f->write(w, err);
+        w->out = rs_output_open(w->path, err);
+        if (!w->out)
+                return false;
+        if (f->write(w, err))
+                return rs_output_close(w->out, err);
+        rs_output_abandon(w->out);
+        return false;
+}
