@@ -31,6 +31,7 @@ include tests/unit/data.mk
 include tests/unit/edit.mk
 include tests/unit/look.mk
 include tests/unit/train.mk
+include tests/unit/weights.mk
 include tests/unit/tools.mk
 TESTS += $(check_PROGRAMS)
 endif

@@ -4,19 +4,9 @@
 #include "data/data.h"
 
 #include <string.h>
-#include <zip.h>
+#include "tensor/npy.h"
 
 enum { MOST_CLASSES = 1 << 20 };
-
-static bool
-has_names(const char *path)
-{
-        zip_t *z = zip_open(path, ZIP_RDONLY, NULL);
-        bool has = z && zip_name_locate(z, "names.npy", 0) >= 0;
-        if (z)
-                zip_discard(z);
-        return has;
-}
 
 static bool
 check(const resect_data *d, const resect_tensor *y, resect_error *err)
@@ -63,7 +53,7 @@ static bool
 name_classes(resect_data *d, size_t n, resect_error *err)
 {
         resect_tensor names = {0};
-        if (!has_names(d->path))
+        if (!rs_npz_has(d->path, "names"))
                 return rs_data_number_classes(d, d->path, n, err);
         if (!resect_tensor_read_npz(&names, d->path, "names", err))
                 return false;

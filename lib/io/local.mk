@@ -4,4 +4,5 @@ libcore_la_SOURCES += \
 	lib/io/fd.c lib/io/fd.h \
 	lib/io/gunzip.c lib/io/gunzip.h \
 	lib/io/input.c lib/io/input.h \
-	lib/io/output.c lib/io/output.h
+	lib/io/output.c lib/io/output.h \
+	lib/io/zip.c lib/io/zip.h

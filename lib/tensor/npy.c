@@ -265,38 +265,58 @@ resect_tensor_read_npy(resect_tensor *t, const char *path, resect_error *err)
         return ok;
 }
 
-bool
-resect_tensor_write_npy(const resect_tensor *t, const char *path, resect_error *err)
+size_t
+rs_npy_header(char out[RS_NPY_WRITTEN_MAX], int32_t dtype, int rank, const int64_t *dims)
 {
         const char *code = NULL;
-        bool big = *(const unsigned char *)&(uint16_t){1} == 0;
+        char dict[RS_NPY_WRITTEN_MAX - 64];
         for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
-                if (codes[i].dtype == (int32_t)t->dtype)
+                if (codes[i].dtype == dtype)
                         code = codes[i].code;
-        if (!code)
-                return rs_fail(err, RESECT_UNSUPPORTED, "%s: NumPy has no type for %s", path,
-                        resect_dtype_name(t->dtype));
-        char dict[256], header[320];
+        if (!code || rank > RESECT_RANK_MAX)
+                return 0;
         int n = snprintf(dict, sizeof dict, "{'descr': '%c%s', 'fortran_order': False, 'shape': (",
-                rs_dtype_bits((int32_t)t->dtype) == 8 ? '|'
-                : big                                 ? '>'
-                                                      : '<',
-                code);
-        for (int i = 0; i < t->rank; i++)
+                rs_dtype_bits(dtype) == 8 ? '|' : '<', code);
+        for (int i = 0; i < rank; i++)
                 n += snprintf(dict + n, sizeof dict - (size_t)n, "%s%lld%s", i ? " " : "",
-                        (long long)t->dims[i], i + 1 < t->rank || t->rank == 1 ? "," : "");
+                        (long long)dims[i], i + 1 < rank || rank == 1 ? "," : "");
         n += snprintf(dict + n, sizeof dict - (size_t)n, "), }");
         int length = (n + 1 + 10 + 63) / 64 * 64 -
                      10; /* the data begins at a multiple of 64, as NumPy's */
-        memcpy(header, "\x93NUMPY\x01\x00", 8);
-        header[8] = (char)(length & 255);
-        header[9] = (char)(length >> 8);
-        snprintf(header + 10, sizeof header - 10, "%-*s\n", length - 1, dict);
+        memcpy(out, "\x93NUMPY\x01\x00", 8);
+        out[8] = (char)(length & 255);
+        out[9] = (char)(length >> 8);
+        snprintf(out + 10, RS_NPY_WRITTEN_MAX - 10, "%-*s\n", length - 1, dict);
+        return (size_t)length + 10;
+}
+
+/* The values go out as they lie in memory where that is little-endian, else element by element. */
+static bool
+put_values(rs_output *o, const resect_tensor *t, resect_error *err)
+{
+        if (!t->size || *(const unsigned char *)&(uint16_t){1} != 0)
+                return !t->size || rs_output_bytes(o, t->data, t->size, err);
+        void *little = rs_alloc_aligned(t->size, err);
+        if (!little)
+                return false;
+        rs_from_little(little, t->data, (int32_t)t->dtype, (size_t)resect_tensor_count(t));
+        bool ok = rs_output_bytes(o, little, t->size, err);
+        rs_free_aligned(little);
+        return ok;
+}
+
+bool
+resect_tensor_write_npy(const resect_tensor *t, const char *path, resect_error *err)
+{
+        char header[RS_NPY_WRITTEN_MAX];
+        size_t length = rs_npy_header(header, (int32_t)t->dtype, t->rank, t->dims);
+        if (!length)
+                return rs_fail(err, RESECT_UNSUPPORTED, "%s: NumPy has no type for %s", path,
+                        resect_dtype_name(t->dtype));
         rs_output *o = rs_output_open(path, err);
         if (!o)
                 return false;
-        if (!rs_output_bytes(o, header, (size_t)length + 10, err) ||
-                (t->size && !rs_output_bytes(o, t->data, t->size, err))) {
+        if (!rs_output_bytes(o, header, length, err) || !put_values(o, t, err)) {
                 rs_output_abandon(o);
                 return false;
         }

@@ -26,4 +26,12 @@ bool rs_npy_parse(
 bool rs_npy_fill(resect_tensor *t, const rs_npy *h, const unsigned char *data,
         resect_error *err) RESECT_MUST;
 
+/* Magic and header for little-endian, row-major elements; returns its length, 0 when NumPy has no
+ * such type. */
+enum { RS_NPY_WRITTEN_MAX = 384 };
+size_t rs_npy_header(char out[RS_NPY_WRITTEN_MAX], int32_t dtype, int rank, const int64_t *dims);
+
+/* Whether an .npz can be read and has an array of that name. */
+bool rs_npz_has(const char *path, const char *name);
+
 #endif

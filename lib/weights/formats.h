@@ -1,3 +1,5 @@
 /* SPDX-License-Identifier: 0BSD */
-/* The formats, in the order in which they are tried: FORMAT(name), whose struct is rs_format_NAME in lib/weights/NAME.c. */
+/* The formats, in the order in which they are tried: FORMAT(name), whose struct is rs_format_NAME. */
 FORMAT(safetensors)
+FORMAT(npz)
+FORMAT(npy)

@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: 0BSD
+check_PROGRAMS += tests/unit/test_zip
+tests_unit_test_zip_SOURCES = tests/unit/test_zip.c tests/unit/unit.h tests/unit/scratch.h
+tests_unit_test_zip_LDADD = $(UNIT_LIBS) $(ZIP_LIBS)
