@@ -33,6 +33,36 @@ on_stop(int sig)
         stopped = 1;
 }
 
+/* A mapped file that somebody cuts short is gone under our hands: that is trouble like any other,
+   one line and status 2. What a SIGBUS of another kind means is the default's to say. */
+static char bus_line[128];
+
+static void
+on_bus(int sig, siginfo_t *info, void *context)
+{
+        (void)context;
+        resect_abandon_output();
+        if (info->si_code != BUS_ADRERR) {
+                raise(sig);
+                return;
+        }
+        (void)!write(STDERR_FILENO, bus_line, strlen(bus_line));
+        _exit(2);
+}
+
+static void
+handle_bus(void)
+{
+        struct sigaction new = {.sa_sigaction = on_bus, .sa_flags = (int)SA_RESETHAND | SA_SIGINFO};
+
+        snprintf(bus_line, sizeof bus_line,
+                "%s: a file that was being read is no longer there in full: it was cut short, or "
+                "its disk failed\n",
+                cli_program());
+        sigemptyset(&new.sa_mask);
+        sigaction(SIGBUS, &new, NULL);
+}
+
 static void
 handle(int sig, void (*handler)(int))
 {
@@ -57,6 +87,7 @@ cli_standard_files(void)
         handle(SIGTERM, on_signal);
         handle(SIGHUP, on_signal);
         handle(SIGPIPE, on_signal);
+        handle_bus();
         signal(SIGXFSZ, SIG_IGN); /* a file grown too large is EFBIG, with a message */
 }
 

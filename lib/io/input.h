@@ -19,8 +19,8 @@ typedef struct rs_input {
 
 /* Reads a file, or standard input for "-". Gzip is recognised and undone. Fails with IO, FORMAT (a
    damaged gzip), UNSUPPORTED (more than max_size bytes; 0 is RS_INPUT_MAX) or NOMEM. A large plain
-   file is mapped: whoever cuts it short while it is being read kills the process (SIGBUS), as with
-   every program that maps files. */
+   file is mapped: whoever cuts it short while it is being read raises SIGBUS, as with every program
+   that maps files; the tools make one line and status 2 of it (tools/cli_io.c). */
 rs_input *rs_input_open(const char *path, uint64_t max_size, resect_error *err) RESECT_MUST;
 /* The same from an open descriptor, which stays open; name is for messages. */
 rs_input *rs_input_read_fd(

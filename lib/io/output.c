@@ -268,7 +268,16 @@ rs_output_is(const rs_output *o, dev_t dev, ino_t ino)
 static bool
 write_all(rs_output *o, struct iovec *iov, size_t count, resect_error *err)
 {
-        return rs_fd_write(o->fd, iov, count) || rs_fail(err, RESECT_IO, "%s: %m", o->shown);
+        if (rs_fd_write(o->fd, iov, count))
+                return true;
+        /* what the kernel calls a bad address is a mapped file that somebody has cut short
+         * meanwhile */
+        if (errno == EFAULT)
+                return rs_fail(err, RESECT_IO,
+                        "%s: a file that its bytes come from is no longer there in full: it was "
+                        "cut short, or its disk failed",
+                        o->shown);
+        return rs_fail(err, RESECT_IO, "%s: %m", o->shown);
 }
 
 /* Compresses a piece; at the end (flush Z_FINISH) also what zlib kept back. */

@@ -6,6 +6,7 @@ dist_check_SCRIPTS += tests/cli/resect.sh
 dist_check_SCRIPTS += tests/cli/look.sh
 dist_check_SCRIPTS += tests/cli/tools.sh
 dist_check_SCRIPTS += tests/cli/io_faults.sh
+dist_check_SCRIPTS += tests/cli/cut_input.sh
 dist_check_SCRIPTS += tests/cli/tune.sh
 tests/cli/tune.log: tests/unit/test_train$(EXEEXT)
 dist_check_SCRIPTS += tests/cli/edits.sh
