@@ -75,15 +75,16 @@ cli_edit_main(int argc, char **argv, const char *name)
                 m = cli_read_model(path);
                 if (!resect_edit_run(
                             m, name, settings, n, reports ? print_line : cli_on_note, NULL, &err)) {
-                        if (!reports || !is_verdict(edit, &err))
-                                cli_fail(path && strcmp(path, "-") ? path : NULL, &err);
-                        print_line(NULL, err.msg);
-                        status = 1;
+                        status = reports && is_verdict(edit, &err) ? 1 : 2;
+                        if (status == 1)
+                                print_line(NULL, err.msg);
                 }
         }
-        if (!reports)
+        if (!reports && !status)
                 cli_write_model(m);
         resect_model_free(m);
         free(settings);
+        if (status == 2)
+                cli_fail(path && strcmp(path, "-") ? path : NULL, &err);
         return cli_finish(status);
 }

@@ -42,7 +42,7 @@ if command -v strace >/dev/null && strace -qq -o /dev/null -e trace=none true 2>
         printf old >dir/out.onnx.gz
         strace -qq -o trace -e trace=writev -e inject=writev:delay_exit=3000000:when=1 \
                 resect-freeze --all-but-head --quiet a.onnx -o dir/out.onnx.gz 2>err >out &
-        while kill -0 $! && ! grep -q writev trace; do sleep 0.05; done
+        while kill -0 $! && ! grep -qs writev trace; do sleep 0.05; done
         truncate -s 8192 a.onnx
         wait $!
         check "status 2 (it is $?)" test $? -eq 2
