@@ -38,14 +38,10 @@ endif
 include tests/cli/local.mk
 include tests/peers/local.mk
 include tests/fuzz/local.mk
+include tests/bench/local.mk
 TESTS += $(dist_check_SCRIPTS)
 
 # Everything but the comparisons with other people's programs: what the sanitizers are run on.
 .PHONY: check-alone
 check-alone:
 	$(MAKE) check TESTS='$(filter-out tests/peers/%,$(TESTS))'
-
-# Speed, side by side with what it is measured against; never part of check.
-.PHONY: bench
-bench: all
-	RESECT_BIN='$(abs_top_builddir)/tools' $(SHELL) $(srcdir)/tests/bench/pipe.sh

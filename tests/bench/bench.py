@@ -1,0 +1,368 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: 0BSD
+"""Speed, side by side with what it is measured against: bench.py [SECTION]...   (run.sh finds the parts and calls this)
+
+Sections: forward train head peak files scale; without one, all of them. Every figure is a ratio within one run: resect and its peers are
+coprocesses that take turns (one runs, the others are stopped by SIGSTOP, so that no idle thread of theirs spins), a round gives
+one ratio, and the table shows the median of the rounds with the least and the greatest. Below 1 resect is faster; for "at least" bars
+(shares, rates) more is better. A peer that is absent is skipped in so many words.
+
+Environment: BENCH_ROUNDS, BENCH_THREADS (2), BENCH_KERNELS (auto), BENCH_WITH (a command to run everything under, such as
+"chrt -f 1", which gives a shared machine's processors to the bench alone), BENCH_OUT (folder of results.tsv and results.json).
+"""
+import json
+import os
+import platform
+import shutil
+import signal
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from array import array
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOOLS = os.environ['RESECT_BIN']
+BUILD = os.environ['RESECT_BUILD']
+PYTHON = os.environ['BENCH_PYTHON']
+OUT = os.environ.get('BENCH_OUT') or BUILD + '/tests/bench'
+ROUNDS = int(os.environ.get('BENCH_ROUNDS', 5))
+THREADS = min(int(os.environ.get('BENCH_THREADS', 2)), len(os.sched_getaffinity(0)))
+KERNELS = os.environ.get('BENCH_KERNELS', 'auto')
+WITH = os.environ.get('BENCH_WITH', '').split()
+# Threads that spin between parallel loops were the fastest for all: at these sizes a step has some 500 loops. Whoever is not being
+# measured is stopped.
+ENV = dict(os.environ, OMP_WAIT_POLICY=os.environ.get('OMP_WAIT_POLICY', 'active'), OMP_NUM_THREADS=str(THREADS))
+CLASSES = 1000
+rows = []
+
+
+class Absent(Exception):
+    """A peer, or a part of resect, that is not here; says which."""
+
+
+class Racer:
+    """A coprocess that answers orders, and is stopped while it has none."""
+
+    def __init__(self, name, command):
+        self.name = name
+        self.log = tempfile.TemporaryFile('w+')
+        self.process = subprocess.Popen(WITH + command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log,
+                                        text=True, env=ENV)
+        words = self.process.stdout.readline().split(' ', 1)
+        if words[0] != 'ready':
+            self.process.wait()
+            self.log.seek(0)
+            raise Absent('%s: %s' % (name, (self.log.read().strip().splitlines() or ['no answer'])[-1]))
+        self.words = words[1].strip()
+        self.process.send_signal(signal.SIGSTOP)
+
+    def ask(self, order):
+        self.process.send_signal(signal.SIGCONT)
+        self.process.stdin.write(order + '\n')
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline().split()
+        self.process.send_signal(signal.SIGSTOP)
+        if not answer:
+            raise Absent('%s: stopped answering' % self.name)
+        return [float(x) for x in answer]
+
+    def go(self, runs):
+        return statistics.median(self.ask('go %d' % runs))
+
+    def close(self):
+        self.process.send_signal(signal.SIGCONT)
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def resect(job, precision, batch, size=224, threads=THREADS, data=None):
+    command = [BUILD + '/tests/bench/resect_peer', job, model(size), KERNELS, precision, str(batch), str(size), str(threads)]
+    return Racer('resect %s' % precision, command + ([data] if data else []))
+
+
+def torch(job, precision, batch, *more, way=None):
+    return Racer('PyTorch %s' % precision, [PYTHON, HERE + '/torch_peer.py', job, precision, str(batch), '224', str(THREADS)]
+                 + ([way] if way else []) + list(more))
+
+
+def ort(batch):
+    if not shutil.which('node'):
+        raise Absent('ONNX Runtime: no node')
+    return Racer('ONNX Runtime f32', ['node', HERE + '/ort_peer.js', model(224), str(batch), '224', str(THREADS)])
+
+
+def race(makers, runs, rounds=ROUNDS):
+    """Starts racers by (key, function), those that can be; a dictionary of their milliseconds, round by round, and of the racers."""
+    racers, times = {}, {}
+    for key, make in makers:
+        try:
+            racers[key] = make()
+            times[key] = []
+            say('  %s: %s' % (key, racers[key].words))
+        except Absent as absent:
+            say('  SKIPPED %s' % absent)
+    for _ in range(rounds):
+        for key, racer in racers.items():
+            times[key].append(racer.go(runs))
+    return times, racers
+
+
+def close(racers):
+    for racer in racers.values():
+        racer.close()
+
+
+def say(text):
+    print(text, flush=True)
+
+
+def row(name, ours, theirs, unit, ratios, bar=None, least=False):
+    """A line of the table. ours and theirs: lists of figures; ratios: one a round; bar: the most it may be, or the least."""
+    middle = statistics.median
+    r = middle(ratios)
+    met = None if bar is None else (r >= bar if least else r <= bar)
+    rows.append({'what': name, 'resect': middle(ours), 'peer': middle(theirs) if theirs else None, 'unit': unit, 'ratio': r,
+                 'least': min(ratios), 'greatest': max(ratios), 'rounds': len(ratios), 'bar': bar,
+                 'bar_is': 'at least' if least else 'at most', 'met': met})
+    say('%-58s %9.2f %9s %-10s %6.2f (%.2f to %.2f) %s' % (
+        name, middle(ours), '%.2f' % middle(theirs) if theirs else '', unit, r, min(ratios), max(ratios),
+        '' if bar is None else '%s %.2f: %s' % ('>=' if least else '<=', bar, 'yes' if met else 'NO')))
+
+
+def compare(times, a, b, name, bar=None):
+    if a in times and b in times:
+        row(name, times[a], times[b], 'ms/image', [x / y for x, y in zip(times[a], times[b])], bar)
+    else:
+        say('%-58s SKIPPED: no %s' % (name, a if a not in times else b))
+
+
+def tool(*words, **more):
+    return subprocess.run(WITH + [TOOLS + '/resect-' + words[0]] + list(words[1:]), check=True, env=ENV, **more)
+
+
+models = {}
+
+
+def model(size):
+    """A fresh ResNet-101 for pictures of size x size. He's weights: activations neither vanish into denormals nor overflow."""
+    if size not in models:
+        models[size] = '%s/resnet101-%d.onnx' % (tmp, size)
+        tool('new', 'resnet101', '--classes', str(CLASSES), '--size', str(size), '--quiet', '-o', models[size])
+    return models[size]
+
+
+def npy(descr, shape, data):
+    head = "{'descr': '%s', 'fortran_order': False, 'shape': %s, }" % (descr, shape)
+    head += ' ' * (63 - (len(head) + 10) % 64) + '\n'
+    return b'\x93NUMPY\x01\x00' + struct.pack('<H', len(head)) + head.encode() + data
+
+
+def noise(n, size):
+    """An .npz of n pictures of noise, in two classes."""
+    path = '%s/noise-%d-%d.npz' % (tmp, n, size)
+    x = array('f', [(i * 7919 % 2001 - 1000) / 500 for i in range(n * 3 * size * size)])
+    y = array('q', [i % 2 for i in range(n)])
+    with zipfile.ZipFile(path, 'w') as z:
+        z.writestr('x.npy', npy('<f4', (n, 3, size, size), x.tobytes()))
+        z.writestr('y.npy', npy('<i8', (n,), y.tobytes()))
+    return path
+
+
+def forward():
+    say('\n1, 2. Forward, ResNet-101 at 224 x 224, %d threads; a round is %d runs each' % (THREADS, 3))
+    times, racers = race([('resect f32', lambda: resect('forward', 'f32', 8)), ('ONNX Runtime f32', lambda: ort(8)),
+                          ('resect bf16', lambda: resect('forward', 'bf16', 8)),
+                          ('PyTorch bf16', lambda: torch('forward', 'bf16', 8)),
+                          ('PyTorch f32', lambda: torch('forward', 'f32', 8))], 3)
+    close(racers)
+    compare(times, 'resect f32', 'ONNX Runtime f32', 'forward f32, batch 8, against ONNX Runtime', 0.70)
+    times1, racers = race([('resect f32', lambda: resect('forward', 'f32', 1)), ('ONNX Runtime f32', lambda: ort(1))], 8)
+    close(racers)
+    compare(times1, 'resect f32', 'ONNX Runtime f32', 'forward f32, batch 1, against ONNX Runtime', 0.85)
+    compare(times, 'resect f32', 'PyTorch f32', 'forward f32, batch 8, against PyTorch f32')
+    compare(times, 'resect bf16', 'ONNX Runtime f32', 'forward bf16, batch 8, against ONNX Runtime f32', 0.45)
+    compare(times, 'resect bf16', 'PyTorch bf16', 'forward bf16, batch 8, against PyTorch bf16', 0.60)
+
+
+def train():
+    say('\n3. Training step: forward, cross-entropy, backward, SGD with momentum; ResNet-101, batch 8, %d threads; a round is 2 steps each'
+        % THREADS)
+    data = noise(16, 224)
+    for precision, bar in (('f32', 0.65), ('bf16', 0.70)):
+        a, b = 'resect ' + precision, 'PyTorch ' + precision
+        times, racers = race([(a, lambda: resect('train', precision, 8, data=data)), (b, lambda: torch('train', precision, 8))], 2)
+        compare(times, a, b, 'training step %s, batch 8, against PyTorch %s' % (precision, precision), bar)
+        peaks = {key: racer.ask('peak') for key, racer in racers.items()}
+        if a in peaks and b in peaks:
+            row('its memory %s: peak resident size of the whole process' % precision, peaks[a], peaks[b], 'MiB',
+                [peaks[a][0] / peaks[b][0]], 0.60)
+        close(racers)
+
+
+def pictures(n):
+    """n distinct JPEGs of 500 x 375 in two classes."""
+    folder = '%s/pictures-%d' % (tmp, n)
+    if not os.path.isdir(folder):
+        done = subprocess.run([PYTHON, HERE + '/pictures.py', folder, str(n)], capture_output=True, text=True)
+        if done.returncode:
+            raise Absent('pictures: %s' % (done.stderr.strip().splitlines() or ['pictures.py failed'])[-1])
+    return folder
+
+
+def head():
+    n, batch = 64, 8
+    say('\n4. Head only: an epoch of %d pictures, after the first; PyTorch runs its frozen trunk without gradients, on pictures that were'
+        ' decoded, resized and normalised in memory beforehand' % n)
+    folder = pictures(n)
+    frozen, log = tmp + '/frozen.onnx', tmp + '/head.jsonl'
+    head_of = subprocess.Popen([TOOLS + '/resect-head', '--replace', '--classes', '2', '--quiet', model(224)], stdout=subprocess.PIPE)
+    tool('freeze', '--all-but-head', '--quiet', '-o', frozen, stdin=head_of.stdout)
+    if head_of.wait():
+        raise Absent('resect-head failed')
+    peer = None
+    try:
+        peer = torch('head', 'f32', batch, folder, way='frozen')
+    except Absent as absent:
+        say('  SKIPPED %s' % absent)
+    ours, theirs = [], []
+    for _ in range(3):
+        tool('tune', frozen, folder, '--val', '0', '--no-augment', '--epochs', '20', '--batch', str(batch), '--kernels', KERNELS, '--threads',
+             str(THREADS), '--by-index', '--log', log, '--quiet', '-o', tmp + '/tuned.onnx')
+        lines = [json.loads(line) for line in open(log)]
+        epochs = [line['seconds'] for line in lines if 'seconds' in line]
+        ours.append(1e3 * statistics.median(epochs[1:]) / n)
+        if peer:
+            theirs.append(peer.go(1))
+    if peer:
+        peer.close()
+        row('head-only epoch, PyTorch over resect', ours, theirs, 'ms/image', [y / x for x, y in zip(ours, theirs)], 50, least=True)
+    say('  resect: %.4f ms/image after the first epoch' % statistics.median(ours))
+
+
+def peak():
+    say('\n5. Share of the machine\'s FMA peak, measured before and after (the best counts), in FLOPs of direct convolution over time: forward'
+        ' 2 x MACs, training 2 x (3 x MACs - those of the first Conv, whose data gradient nobody needs), whatever the kernels do instead')
+    data = noise(16, 224)
+    times, racers = race([('forward f32', lambda: resect('forward', 'f32', 8)), ('forward bf16', lambda: resect('forward', 'bf16', 8)),
+                          ('training f32', lambda: resect('train', 'f32', 8, data=data)),
+                          ('training bf16', lambda: resect('train', 'bf16', 8, data=data))], 2, 0)
+    best = {}
+    for _ in range(ROUNDS):
+        machine = json.loads(subprocess.run(WITH + [BUILD + '/tests/bench/fma_peak', str(THREADS), '0.3'], check=True, capture_output=True,
+                                            text=True).stdout)
+        for key in ('gflops_f32', 'gflops_bf16', 'triad_gb_per_second'):
+            best[key] = max(best.get(key, 0), machine[key])
+        for key, racer in racers.items():
+            times[key].append(racer.go(2))
+    say('  peak f32 %.0f GFLOP/s by %s, bf16 %.0f by %s; %.1f GB/s in a triad' % (
+        best['gflops_f32'], machine['f32'], best['gflops_bf16'], machine['bf16'], best['triad_gb_per_second']))
+    for key, bar in (('forward f32', 1.10), ('forward bf16', 0.90), ('training f32', 0.95), ('training bf16', None)):
+        top = best['gflops_' + key.split()[1]]
+        if key not in times or not top:
+            say('%-58s SKIPPED' % ('share of the peak, ' + key))
+            continue
+        macs, first = racers[key].ask('macs')
+        flops = 2 * macs if key.startswith('forward') else 2 * (3 * macs - first)
+        rates = [flops / (ms * 1e6) for ms in times[key]]
+        row('share of the peak, ' + key, rates, [top], 'GFLOP/s', [r / top for r in rates], bar, least=True)
+    close(racers)
+
+
+def files():
+    n, batch = 500, 32
+    say('\n6. resect-eval over %d JPEGs of 500 x 375 against the pure forward rate, batch %d, %d threads' % (n, batch, THREADS))
+    folder, few = pictures(n), pictures(52)
+    words = ['--split', 'all', '--by-index', '--batch', str(batch), '--kernels', KERNELS, '--threads', str(THREADS), '--json']
+    racer = resect('forward', 'f32', batch)
+    whole, steady, pure = [], [], []
+
+    def seconds(data):
+        start = time.monotonic()
+        tool('eval', model(224), data, *words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return time.monotonic() - start
+    for _ in range(max(1, min(3, ROUNDS))):
+        pure.append(1e3 / racer.go(4))
+        many, start = seconds(folder), seconds(few)
+        whole.append(n / many)
+        steady.append((n - 52) / (many - start))
+    racer.close()
+    row('from files: whole command, start and report included', whole, pure, 'images/s', [a / b for a, b in zip(whole, pure)], 0.95, True)
+    row('from files: pictures 53 to 500', steady, pure, 'images/s', [a / b for a, b in zip(steady, pure)], 0.95, True)
+
+
+def scale():
+    say('\n7. Cost: forward f32, ms an image; the share of the work is 1 where cost grows as the work does')
+    base = None
+
+    def one(batch, size, threads):
+        racer = resect('forward', 'f32', batch, size, threads)
+        work = batch * (size / 224) ** 2
+        times = [racer.go(max(1, min(8, int(8 / work)))) for _ in range(3)]
+        racer.close()
+        return times
+
+    def table(name, settings):
+        nonlocal base
+        for batch, size, threads in settings:
+            times = one(batch, size, threads)
+            unit = [t / (size / 224) ** 2 * threads for t in times]  # milliseconds of a thread for 224 x 224 pixels
+            base = base or statistics.median(unit)
+            row('%s: batch %d, %d x %d, %d thread%s' % (name, batch, size, size, threads, 's' * (threads > 1)), times, None, 'ms/image',
+                [u / base for u in unit])
+    say('  ratio: milliseconds of a thread for 224 x 224 pixels, over those of the first line')
+    table('cost', [(8, 224, THREADS)] + [(b, 224, THREADS) for b in (1, 2, 4, 16, 32)])
+    table('cost', [(8, s, THREADS) for s in (64, 112, 160, 320, 448)])
+    threads, every = 1, []
+    while threads < len(os.sched_getaffinity(0)):
+        every.append(threads)
+        threads *= 2
+    table('cost', [(8, 224, t) for t in every])
+
+
+SECTIONS = {'forward': forward, 'train': train, 'head': head, 'peak': peak, 'files': files, 'scale': scale}
+
+
+def machine():
+    cpu = platform.processor()
+    try:
+        cpu = next(line.split(':', 1)[1].strip() for line in open('/proc/cpuinfo') if line.startswith('model name'))
+    except (OSError, StopIteration):
+        pass
+    commit = subprocess.run([TOOLS + '/resect-run', '--version'], capture_output=True, text=True).stdout.strip()
+    return {'cpu': cpu, 'cores': os.cpu_count(), 'threads': THREADS, 'system': platform.platform(), 'resect': commit, 'kernels': KERNELS,
+            'wait_policy': ENV['OMP_WAIT_POLICY'], 'with': ' '.join(WITH), 'load': os.getloadavg()[0], 'date': time.strftime('%Y-%m-%d')}
+
+
+def main():
+    wanted = sys.argv[1:] or list(SECTIONS)
+    for name in wanted:
+        if name not in SECTIONS:
+            sys.exit('bench.py: no section %s; there are: %s' % (name, ' '.join(SECTIONS)))
+    about = machine()
+    for key, value in about.items():
+        say('%-12s %s' % (key, value))
+    start = time.monotonic()
+    for name in wanted:
+        try:
+            SECTIONS[name]()
+        except Absent as absent:
+            say('%s SKIPPED: %s' % (name, absent))
+    os.makedirs(OUT, exist_ok=True)
+    about['seconds'] = round(time.monotonic() - start)
+    with open(OUT + '/results.json', 'w') as f:
+        json.dump({'machine': about, 'rows': rows}, f, indent=1)
+    with open(OUT + '/results.tsv', 'w') as f:
+        print('what', 'resect', 'peer', 'unit', 'ratio', 'least', 'greatest', 'bar', 'met', sep='\t', file=f)
+        for r in rows:
+            print(r['what'], '%.4g' % r['resect'], '' if r['peer'] is None else '%.4g' % r['peer'], r['unit'], '%.3f' % r['ratio'],
+                  '%.3f' % r['least'], '%.3f' % r['greatest'], '' if r['bar'] is None else '%s %.2f' % (r['bar_is'], r['bar']),
+                  {None: '', True: 'yes', False: 'no'}[r['met']], sep='\t', file=f)
+    say('\n%d s; %s/results.tsv and results.json' % (about['seconds'], OUT))
+
+
+with tempfile.TemporaryDirectory(prefix='resect-bench.') as tmp:
+    main()
