@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: 0BSD
 """Speed, side by side with what it is measured against: bench.py [SECTION]...   (run.sh finds the parts and calls this)
 
-Sections: forward train head peak files scale; without one, all of them. Every figure is a ratio within one run: resect and its peers are
+Sections: forward train head peak files scale; without one, all of these. And ways: which of PyTorch's ways is its fastest. Every figure is a ratio within one run: resect and its peers are
 coprocesses that take turns (one runs, the others are stopped by SIGSTOP, so that no idle thread of theirs spins), a round gives
 one ratio, and the table shows the median of the rounds with the least and the greatest. Below 1 resect is faster; for "at least" bars
 (shares, rates) more is better. A peer that is absent is skipped in so many words.
 
-Environment: BENCH_ROUNDS, BENCH_THREADS (2), BENCH_KERNELS (auto), BENCH_WITH (a command to run everything under, such as
-"chrt -f 1", which gives a shared machine's processors to the bench alone), BENCH_OUT (folder of results.tsv and results.json).
+Environment: BENCH_ROUNDS (5), BENCH_THREADS (2), BENCH_KERNELS (auto), BENCH_WITH (a command to run everything under, such as
+"chrt -r 1", which gives a shared machine's processors to the bench alone), BENCH_WAIT_POLICY (OMP_WAIT_POLICY for everybody; the
+default, which spins for a moment and then sleeps, was as fast as "active" for all, and "passive" slower), BENCH_OUT (folder of
+results.tsv and results.json).
 """
 import json
 import os
@@ -33,9 +35,10 @@ ROUNDS = int(os.environ.get('BENCH_ROUNDS', 5))
 THREADS = min(int(os.environ.get('BENCH_THREADS', 2)), len(os.sched_getaffinity(0)))
 KERNELS = os.environ.get('BENCH_KERNELS', 'auto')
 WITH = os.environ.get('BENCH_WITH', '').split()
-# Threads that spin between parallel loops were the fastest for all: at these sizes a step has some 500 loops. Whoever is not being
-# measured is stopped.
-ENV = dict(os.environ, OMP_WAIT_POLICY=os.environ.get('OMP_WAIT_POLICY', 'active'), OMP_NUM_THREADS=str(THREADS))
+ENV = {key: value for key, value in os.environ.items() if not key.startswith('OMP_')}
+ENV['OMP_NUM_THREADS'] = str(THREADS)
+if os.environ.get('BENCH_WAIT_POLICY'):
+    ENV['OMP_WAIT_POLICY'] = os.environ['BENCH_WAIT_POLICY']
 CLASSES = 1000
 rows = []
 
@@ -56,7 +59,8 @@ class Racer:
         if words[0] != 'ready':
             self.process.wait()
             self.log.seek(0)
-            raise Absent('%s: %s' % (name, (self.log.read().strip().splitlines() or ['no answer'])[-1]))
+            lines = self.log.read().strip().splitlines() or ['no answer']
+            raise Absent('%s: %s' % (name, next((line for line in lines if 'Error' in line), lines[-1])))
         self.words = words[1].strip()
         self.process.send_signal(signal.SIGSTOP)
 
@@ -173,14 +177,14 @@ def noise(n, size):
 
 
 def forward():
-    say('\n1, 2. Forward, ResNet-101 at 224 x 224, %d threads; a round is %d runs each' % (THREADS, 3))
+    say('\n1, 2. Forward, ResNet-101 at 224 x 224, %d threads; a round is %d runs each' % (THREADS, 5))
     times, racers = race([('resect f32', lambda: resect('forward', 'f32', 8)), ('ONNX Runtime f32', lambda: ort(8)),
                           ('resect bf16', lambda: resect('forward', 'bf16', 8)),
                           ('PyTorch bf16', lambda: torch('forward', 'bf16', 8)),
-                          ('PyTorch f32', lambda: torch('forward', 'f32', 8))], 3)
+                          ('PyTorch f32', lambda: torch('forward', 'f32', 8))], 5)
     close(racers)
     compare(times, 'resect f32', 'ONNX Runtime f32', 'forward f32, batch 8, against ONNX Runtime', 0.70)
-    times1, racers = race([('resect f32', lambda: resect('forward', 'f32', 1)), ('ONNX Runtime f32', lambda: ort(1))], 8)
+    times1, racers = race([('resect f32', lambda: resect('forward', 'f32', 1)), ('ONNX Runtime f32', lambda: ort(1))], 15)
     close(racers)
     compare(times1, 'resect f32', 'ONNX Runtime f32', 'forward f32, batch 1, against ONNX Runtime', 0.85)
     compare(times, 'resect f32', 'PyTorch f32', 'forward f32, batch 8, against PyTorch f32')
@@ -323,22 +327,46 @@ def scale():
     table('cost', [(8, 224, t) for t in every])
 
 
-SECTIONS = {'forward': forward, 'train': train, 'head': head, 'peak': peak, 'files': files, 'scale': scale}
+def ways():
+    """Which of PyTorch's ways is its fastest: what FASTEST in torch_peer.py says."""
+    say('\nPyTorch\'s ways, batch 8, %d threads' % THREADS)
+    for job, precision, names in (('forward', 'f32', 'eager frozen'), ('forward', 'bf16', 'eager frozen autocast'),
+                                  ('train', 'bf16', 'cast autocast')):
+        times, racers = race([(way, lambda way=way: torch(job, precision, 8, way=way)) for way in names.split()], 3)
+        close(racers)
+        for way in times:
+            first = times[names.split()[0]]
+            row('PyTorch %s %s %s' % (job, precision, way), times[way], None, 'ms/image', [a / b for a, b in zip(times[way], first)])
+
+
+SECTIONS = {'forward': forward, 'train': train, 'head': head, 'peak': peak, 'files': files, 'scale': scale, 'ways': ways}
 
 
 def machine():
-    cpu = platform.processor()
+    about = {}
     try:
-        cpu = next(line.split(':', 1)[1].strip() for line in open('/proc/cpuinfo') if line.startswith('model name'))
-    except (OSError, StopIteration):
+        for line in open('/proc/cpuinfo'):
+            key, _, value = line.partition(':')
+            about.setdefault(key.strip(), value.strip())
+    except OSError:
         pass
-    commit = subprocess.run([TOOLS + '/resect-run', '--version'], capture_output=True, text=True).stdout.strip()
-    return {'cpu': cpu, 'cores': os.cpu_count(), 'threads': THREADS, 'system': platform.platform(), 'resect': commit, 'kernels': KERNELS,
-            'wait_policy': ENV['OMP_WAIT_POLICY'], 'with': ' '.join(WITH), 'load': os.getloadavg()[0], 'date': time.strftime('%Y-%m-%d')}
+    wide = [f for f in ('avx2', 'avx512f', 'avx512_bf16', 'amx_bf16') if f in about.get('flags', '').split()]
+
+    def version(*command):
+        try:
+            return subprocess.run(command, capture_output=True, text=True).stdout.strip().splitlines()[0]
+        except (OSError, IndexError):
+            return 'absent'
+    return {'cpu': '%s, family %s model %s, %s' % (about.get('model name', platform.processor()), about.get('cpu family', '?'),
+                                                   about.get('model', '?'), ' '.join(wide) or 'no wide vectors'),
+            'cores': os.cpu_count(), 'threads': THREADS, 'system': platform.platform(), 'resect': version(TOOLS + '/resect-run', '--version'),
+            'node': version('node', '--version'), 'python': version(PYTHON, '--version'), 'kernels': KERNELS,
+            'wait policy': ENV.get('OMP_WAIT_POLICY', 'default'), 'under': ' '.join(WITH) or 'nothing', 'load': os.getloadavg()[0],
+            'date': time.strftime('%Y-%m-%d')}
 
 
 def main():
-    wanted = sys.argv[1:] or list(SECTIONS)
+    wanted = sys.argv[1:] or [name for name in SECTIONS if name != 'ways']
     for name in wanted:
         if name not in SECTIONS:
             sys.exit('bench.py: no section %s; there are: %s' % (name, ' '.join(SECTIONS)))
@@ -347,10 +375,12 @@ def main():
         say('%-12s %s' % (key, value))
     start = time.monotonic()
     for name in wanted:
+        began = time.monotonic()
         try:
             SECTIONS[name]()
         except Absent as absent:
             say('%s SKIPPED: %s' % (name, absent))
+        say('  (%s: %.0f s)' % (name, time.monotonic() - began))
     os.makedirs(OUT, exist_ok=True)
     about['seconds'] = round(time.monotonic() - start)
     with open(OUT + '/results.json', 'w') as f:

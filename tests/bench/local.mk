@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: 0BSD
 # Speed, side by side with what it is measured against; never part of check. `make bench BENCH="forward train"` runs those sections
-# alone, `make bench BENCH_WITH="chrt -f 1"` keeps a shared machine to itself.
+# alone, `make bench BENCH_WITH="chrt -r 1"` keeps a shared machine to itself.
 EXTRA_PROGRAMS = tests/bench/resect_peer tests/bench/fma_peak
 tests_bench_resect_peer_SOURCES = tests/bench/resect_peer.c
 tests_bench_resect_peer_LDADD = libresect.la
