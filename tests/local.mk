@@ -26,6 +26,7 @@ include tests/unit/onnx.mk
 include tests/unit/op_heavy.mk
 include tests/unit/op_light.mk
 include tests/unit/plan.mk
+include tests/unit/onednn.mk
 include tests/unit/image.mk
 include tests/unit/data.mk
 include tests/unit/edit.mk

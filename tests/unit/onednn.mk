@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: 0BSD
+check_PROGRAMS += tests/unit/test_norm_kernels
+tests_unit_test_norm_kernels_SOURCES = tests/unit/test_norm_kernels.c tests/unit/op_run.h tests/unit/unit.h
+tests_unit_test_norm_kernels_LDADD = $(UNIT_LIBS)
