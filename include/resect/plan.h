@@ -15,7 +15,11 @@ extern "C" {
 typedef struct resect_plan resect_plan;
 typedef struct resect_exec resect_exec;
 
+/* AUTO is FAST where the build has it, else REFERENCE. */
 typedef enum resect_kernels { RESECT_KERNELS_AUTO, RESECT_KERNELS_FAST, RESECT_KERNELS_REFERENCE } resect_kernels;
+/* What fast kernels compute in. BF16: bfloat16 between them, float32 where it sums and for the weights that are trained; it
+   is float32 where the machine has no bfloat16 (resect_fast_bf16). The reference kernels know float32 alone. */
+typedef enum resect_precision { RESECT_PRECISION_F32, RESECT_PRECISION_BF16 } resect_precision;
 
 /* A value given by the caller. Its shape is fixed by the plan. Integer tensors of up to 1024 elements whose data is not NULL
    when the plan is made are read then (a Reshape's shape, a Slice's starts) and must not change later. */
@@ -34,6 +38,8 @@ typedef struct resect_plan_options {
         bool no_fusion;     /* run every node by itself, so that every value can be asked for */
         int threads;        /* 0: all processors */
         resect_kernels kernels;
+        resect_precision precision;
+        bool exact; /* fast kernels: no Winograd */
 } resect_plan_options;
 
 /* Fails with UNSUPPORTED (an operator the library does not have), GRAPH (shapes that do not fit), ARG (unknown names, missing

@@ -7,6 +7,7 @@
 #include "exec/inside.h"
 
 #include <string.h>
+#include "base/clock.h"
 #include "tensor/dtype.h"
 
 rs_slab *
@@ -42,7 +43,7 @@ begin(resect_exec *e, int time)
 {
         const resect_plan *p = e->plan;
         for (int v = 0; v < (int)p->n_values; v++)
-                if (p->values[v].grad >= 0 && p->values[v].root == v &&
+                if (p->values[v].grad >= 0 && p->values[v].root == v && p->values[v].grad_zero &&
                         p->blocks[p->values[v].grad].from == time)
                         memset(e->grads[v].data, 0, e->grads[v].size);
 }
@@ -52,7 +53,9 @@ rs_exec_backward(resect_exec *e, const resect_tensor *douts)
 {
         const resect_plan *p = e->plan;
         int n = (int)p->n_steps;
-        memset(e->gradients, 0, e->parameters.count * sizeof(float));
+        for (int v = 0; v < (int)p->n_values; v++)
+                if (p->values[v].trained && p->values[v].root == v && p->values[v].grad_zero)
+                        memset(e->grads[v].data, 0, e->grads[v].size);
         begin(e, n);
         for (size_t i = 0; i < p->n_outputs; i++) {
                 resect_tensor *g = &e->grads[p->outputs[i]];
@@ -68,7 +71,11 @@ rs_exec_backward(resect_exec *e, const resect_tensor *douts)
         for (int k = n - 1; k >= 0; k--) {
                 if (k < n - 1)
                         begin(e, 2 * n - 1 - k);
-                if (p->steps[k].backward)
-                        p->steps[k].op->backward(&e->calls[k]);
+                if (!p->steps[k].backward)
+                        continue;
+                double start = rs_now();
+                const rs_kernel *kernel = p->steps[k].kernel;
+                (kernel ? kernel->backward : p->steps[k].op->backward)(&e->calls[k]);
+                e->seconds_back[k] += rs_now() - start;
         }
 }

@@ -15,11 +15,14 @@ make_views(resect_exec *e, resect_error *err)
         const resect_plan *p = e->plan;
         e->values = RS_NEW(&e->arena, p->n_values + 1, resect_tensor, err);
         e->grads = RS_NEW(&e->arena, p->n_values + 1, resect_tensor, err);
+        e->grads2 = RS_NEW(&e->arena, p->n_values + 1, resect_tensor, err);
         e->calls = RS_NEW(&e->arena, p->n_steps + 1, rs_call, err);
         e->seconds = RS_NEW(&e->arena, p->n_steps + 1, double, err);
+        e->seconds_back = RS_NEW(&e->arena, p->n_steps + 1, double, err);
         e->slab = rs_alloc_aligned(p->slab_bytes, err);
         e->scratch = rs_alloc_aligned(p->scratch_bytes, err);
-        if (!e->values || !e->grads || !e->calls || !e->seconds || !e->slab || !e->scratch)
+        if (!e->values || !e->grads || !e->grads2 || !e->calls || !e->seconds ||
+                !e->seconds_back || !e->slab || !e->scratch)
                 return false;
         for (size_t v = 0; v < p->n_values; v++) {
                 const rs_pvalue *x = &p->values[v];
@@ -28,7 +31,7 @@ make_views(resect_exec *e, resect_error *err)
                 t->rank = x->type.rank;
                 t->size = x->bytes;
                 memcpy(t->dims, x->type.dims, sizeof t->dims);
-                e->grads[v] = *t;
+                e->grads[v] = e->grads2[v] = *t;
         }
         return true;
 }
@@ -45,6 +48,8 @@ find_addresses(resect_exec *e)
                                 e->slab + p->blocks[p->values[rs_plan_home(p, v)].block].offset;
                         if (x->grad >= 0)
                                 e->grads[v].data = e->slab + p->blocks[x->grad].offset;
+                        if (x->grad2 >= 0)
+                                e->grads2[v].data = e->slab + p->blocks[x->grad2].offset;
                 } else if (x->place == RS_PLACE_KNOWN && x->root == v) {
                         e->values[v].data = (void *)(uintptr_t)x->known; /* kernels only read it */
                 }
@@ -73,6 +78,16 @@ bind_statistics(resect_exec *e, const rs_pstep *s, rs_call *c)
         }
 }
 
+/* Where a step's contribution to the gradient of value v goes. */
+static resect_tensor *
+contribution(resect_exec *e, const rs_pstep *s, int v, uint32_t bit)
+{
+        int root = e->plan->values[v].root;
+        if (!s->backward || !e->plan->values[root].has_grad || !e->grads[v].data)
+                return NULL;
+        return s->second & bit ? &e->grads2[root] : &e->grads[v];
+}
+
 static void
 make_calls(resect_exec *e)
 {
@@ -87,18 +102,20 @@ make_calls(resect_exec *e)
                         .n_in = s->n_in,
                         .n_out = s->n_out,
                         .relu = s->relu,
+                        .first = s->first | s->second,
                         .scratch = e->scratch};
                 if (s->saved_block >= 0)
                         c->saved = e->slab + p->blocks[s->saved_block].offset;
-                if (s->residual >= 0)
+                if (s->residual >= 0) {
                         c->residual = &e->values[s->residual];
+                        c->dresidual = contribution(e, s, s->residual, RS_OVERWRITES_RESIDUAL);
+                }
                 for (size_t i = 0; i < s->n_in; i++) {
                         if (s->in[i] < 0)
                                 continue;
                         c->in[i] = &e->values[s->in[i]];
-                        if (s->backward && p->values[p->values[s->in[i]].root].has_grad &&
-                                e->grads[s->in[i]].data)
-                                c->din[i] = &e->grads[s->in[i]];
+                        c->din[i] = contribution(
+                                e, s, s->in[i], i < 31 ? UINT32_C(1) << i : 0);
                 }
                 for (size_t j = 0; j < s->n_out; j++) {
                         if (s->out[j] < 0)
@@ -107,8 +124,22 @@ make_calls(resect_exec *e)
                         if (s->backward && e->grads[s->out[j]].data)
                                 c->dout[j] = &e->grads[s->out[j]];
                 }
+                if (s->n_out > 0 && s->out[0] >= 0 && p->values[s->out[0]].grad2 >= 0)
+                        c->dout2 = &e->grads2[s->out[0]];
                 bind_statistics(e, s, c);
         }
+}
+
+/* The run-time objects of fast kernels. */
+static bool
+bind_kernels(resect_exec *e, resect_error *err)
+{
+        for (size_t k = 0; k < e->plan->n_steps; k++) {
+                const rs_kernel *kernel = e->plan->steps[k].kernel;
+                if (kernel && kernel->bind && !kernel->bind(&e->calls[k], err))
+                        return rs_fail_at(err, "%s", rs_plan_node_name(e->plan->steps[k].node));
+        }
+        return true;
 }
 
 resect_exec *
@@ -121,7 +152,8 @@ rs_exec_sharing(resect_plan *p, resect_exec *base, resect_error *err)
         if (make_views(e, err) && rs_exec_load(e, base, err)) {
                 find_addresses(e);
                 make_calls(e);
-                return e;
+                if (bind_kernels(e, err))
+                        return e;
         }
         resect_exec_free(e);
         return NULL;
@@ -138,6 +170,9 @@ resect_exec_free(resect_exec *e)
 {
         if (!e)
                 return;
+        for (size_t k = 0; e->calls && k < e->plan->n_steps; k++)
+                if (e->calls[k].bound)
+                        e->plan->steps[k].kernel->unbind(&e->calls[k]);
         if (e->owns_slabs) {
                 rs_free_aligned(e->parameters.values);
                 rs_free_aligned(e->statistics.values);
@@ -182,7 +217,8 @@ resect_exec_run(
                 if (p->steps[k].view)
                         continue;
                 double start = rs_now();
-                p->steps[k].op->forward(&e->calls[k]);
+                const rs_kernel *kernel = p->steps[k].kernel;
+                (kernel ? kernel->forward : p->steps[k].op->forward)(&e->calls[k]);
                 e->seconds[k] += rs_now() - start;
         }
         for (size_t i = 0; outputs && i < p->n_outputs; i++)

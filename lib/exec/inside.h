@@ -16,8 +16,9 @@ struct resect_exec {
         bool owns_slabs;       /* false: parameters, statistics and gradients are another exec's */
         resect_tensor *values; /* [n_values] each value as kernels see it */
         resect_tensor *grads;  /* [n_values] its gradient; data NULL when it has none */
+        resect_tensor *grads2; /* [n_values] the second part of a gradient, likewise */
         rs_call *calls;        /* [n_steps] */
-        double *seconds;       /* [n_steps] */
+        double *seconds, *seconds_back; /* [n_steps] forward, backward */
 };
 
 /* weights.c: gives every weight its bytes. base may be NULL. */

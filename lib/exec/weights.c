@@ -94,31 +94,72 @@ current(const resect_exec *e, const resect_exec *trained, int v, float **own, re
         return NULL;
 }
 
+/* A fold's weight and bias into w and b; NULL: not wanted. */
 static bool
-fold(resect_exec *e, const resect_exec *trained, const rs_pfold *f, resect_error *err)
+fold(const resect_exec *e, const resect_exec *trained, const rs_pfold *f, float *w, float *b,
+        resect_error *err)
 {
         const int from[6] = {f->w, f->bias, f->scale, f->shift, f->mean, f->var};
         const float *in[6] = {0};
         float *own[6] = {0};
         bool ok = true;
         for (int i = 0; i < 6 && ok; i++)
-                if (from[i] >= 0)
+                if (from[i] >= 0 && (i > 0 || w))
                         ok = (in[i] = current(e, trained, from[i], &own[i], err)) != NULL;
         if (ok) {
                 size_t channels = e->plan->values[f->scale].tensor->count;
                 size_t per = channels ? e->plan->values[f->w].tensor->count / channels : 0;
-                float *w = e->values[f->w_out].data, *bias = e->values[f->bias_out].data;
                 for (size_t c = 0; c < channels; c++) {
                         double s = in[2][c] / sqrt((double)in[5][c] + (double)f->epsilon);
-                        for (size_t i = 0; i < per; i++)
+                        for (size_t i = 0; w && i < per; i++)
                                 w[c * per + i] = (float)(in[0][c * per + i] * s);
-                        bias[c] = (float)(((in[1] ? (double)in[1][c] : 0.0) - in[4][c]) * s +
-                                          in[3][c]);
+                        if (b)
+                                b[c] = (float)(((in[1] ? (double)in[1][c] : 0.0) - in[4][c]) * s +
+                                               in[3][c]);
                 }
         }
         for (int i = 0; i < 6; i++)
                 rs_free_aligned(own[i]);
         return ok;
+}
+
+/* A weight into a fast kernel's layout. */
+static bool
+pack(resect_exec *e, const resect_exec *trained, int v, resect_error *err)
+{
+        const resect_plan *p = e->plan;
+        int from = p->values[v].packed_from;
+        const rs_pvalue *x = &p->values[from];
+        float *own = NULL;
+        const float *in;
+        bool ok = true;
+        if (x->place == RS_PLACE_FOLDED) {
+                in = own = rs_alloc_aligned(x->bytes, err);
+                ok = own && fold(e, trained, &p->folds[x->fold], own, NULL, err);
+        } else {
+                in = current(e, trained, from, &own, err);
+                ok = in != NULL;
+        }
+        ok = ok && p->pack(p, v, in, e->values[v].data, err);
+        rs_free_aligned(own);
+        return ok;
+}
+
+/* Everything that is computed from weights. */
+static bool
+derive(resect_exec *e, const resect_exec *trained, resect_error *err)
+{
+        const resect_plan *p = e->plan;
+        for (size_t i = 0; i < p->n_folds; i++) {
+                const rs_pfold *f = &p->folds[i];
+                if (!fold(e, trained, f, e->values[f->w_out].data, e->values[f->bias_out].data,
+                            err))
+                        return false;
+        }
+        for (size_t v = 0; v < p->n_values; v++)
+                if (p->values[v].place == RS_PLACE_PACKED && !pack(e, trained, (int)v, err))
+                        return false;
+        return true;
 }
 
 /* Marks the weights that some step reads as they are. */
@@ -145,8 +186,8 @@ shared(const resect_exec *base, const rs_pvalue *x)
 {
         for (size_t v = 0; base && v < base->plan->n_values; v++) {
                 const rs_pvalue *y = &base->plan->values[v];
-                if (y->place == x->place && y->root == (int)v && y->bytes == x->bytes &&
-                        !strcmp(y->name, x->name) && base->values[v].data)
+                if (y->place == x->place && !x->layout && y->root == (int)v &&
+                        y->bytes == x->bytes && !strcmp(y->name, x->name) && base->values[v].data)
                         return base->values[v].data;
         }
         return NULL;
@@ -187,7 +228,9 @@ place_fixed(resect_exec *e, const resect_exec *base, const bool *read, resect_er
                         const rs_pvalue *x = &p->values[v];
                         bool weight = x->place == RS_PLACE_WEIGHT && read[v] && !x->trained &&
                                       !x->statistic;
-                        if (x->root != (int)v || (!weight && x->place != RS_PLACE_FOLDED))
+                        bool derived = read[v] && (x->place == RS_PLACE_FOLDED ||
+                                                          x->place == RS_PLACE_PACKED);
+                        if (x->root != (int)v || (!weight && !derived))
                                 continue;
                         void *there = pass == 0 ? shared(base, x) : NULL;
                         if (there)
@@ -229,10 +272,7 @@ rs_exec_load(resect_exec *e, const resect_exec *base, resect_error *err)
         bool *read = weights_read(e, err);
         if (!read || !place_trained(e, err) || !place_fixed(e, base, read, err))
                 return false;
-        for (size_t i = 0; i < p->n_folds; i++)
-                if (!fold(e, NULL, &p->folds[i], err))
-                        return false;
-        return true;
+        return derive(e, NULL, err);
 }
 
 bool
@@ -251,10 +291,7 @@ rs_exec_refresh(resect_exec *e, const resect_exec *trained, resect_error *err)
                                         piece->count * sizeof(float));
                 }
         }
-        for (size_t i = 0; i < p->n_folds; i++)
-                if (!fold(e, trained, &p->folds[i], err))
-                        return false;
-        return true;
+        return derive(e, trained, err);
 }
 
 bool

@@ -1,4 +1,16 @@
 # SPDX-License-Identifier: 0BSD
+# Our own kernels are there in every build, so that their tests run; without oneDNN nothing calls them.
 libcore_la_SOURCES += \
 	lib/onednn/norm_kernels.c lib/onednn/norm_kernels.h \
+	lib/onednn/onednn.h \
 	lib/onednn/rows.c lib/onednn/rows.h lib/onednn/rows.inc.h
+if HAVE_ONEDNN
+libcore_la_SOURCES += \
+	lib/onednn/choose.c lib/onednn/choose.h \
+	lib/onednn/conv.c \
+	lib/onednn/dnn.c lib/onednn/dnn.h \
+	lib/onednn/lower.c lib/onednn/lower.h
+else
+libcore_la_SOURCES += lib/onednn/absent.c
+endif
+EXTRA_DIST += lib/onednn/absent.c

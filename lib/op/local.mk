@@ -30,7 +30,7 @@ libcore_la_SOURCES += \
 	lib/op/gemm.c lib/op/gemm.h lib/op/gemm_kernel.inc.h \
 	lib/op/gemm_pack.c lib/op/gemm_pack.h lib/op/gemm_pack.inc.h \
 	lib/op/matmul.c lib/op/matmul.h lib/op/matmul.inc.h \
-	lib/op/norm.c lib/op/norm.inc.h \
+	lib/op/norm.c lib/op/norm.h lib/op/norm.inc.h \
 	lib/op/pool.c lib/op/pool.inc.h \
 	lib/op/quant_product.c \
 	lib/op/softmax.c lib/op/softmax.inc.h \

@@ -6,6 +6,7 @@
  */
 #include <math.h>
 #include <string.h>
+#include "op/norm.h"
 #include "op/util.h"
 
 /* The elements of one channel: run i is x[i * stride .. + plane]. */
@@ -192,6 +193,13 @@ batch_infer(rs_infer *x, resect_error *err)
         if (x->training && !rs_mul(s->channels, 2 * sizeof(double), &x->saved))
                 return rs_fail_nomem(err);
         return true;
+}
+
+rs_norm_facts
+rs_norm_facts_of(const void *state)
+{
+        const norm *s = state;
+        return (rs_norm_facts){s->channels, s->epsilon, s->momentum, s->batch, s->unbiased};
 }
 
 /* One channel's parameters. */

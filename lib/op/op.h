@@ -109,9 +109,14 @@ typedef struct rs_call {
         const resect_tensor *residual; /* fused: added to out[0] before relu; NULL when not */
         bool relu;                     /* fused: max(0, out[0]) last */
         void *scratch, *saved;
+        void *bound; /* a fast kernel's run-time objects */
         /* backward only */
         const resect_tensor *dout[RS_OUT_MAX]; /* NULL: no gradient comes from there */
         resect_tensor *din[RS_IN_MAX];         /* added to; NULL: not wanted */
+        /* fast kernels only */
+        const resect_tensor *dout2; /* to be added to dout[0]; NULL: none */
+        resect_tensor *dresidual;   /* as din */
+        uint32_t first;             /* bit i: din[i] is written, not added to; bit 31: dresidual */
 } rs_call;
 
 /* What backward reads, for liveness. */

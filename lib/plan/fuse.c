@@ -23,8 +23,7 @@ count_readers(resect_plan *p, struct readers *r, resect_error *err)
         r->count = RS_NEW(&p->arena, room, int, err);
         r->step = RS_NEW(&p->arena, room, int, err);
         r->dead = RS_NEW(&p->arena, p->n_steps + 1, bool, err);
-        p->folds = RS_NEW(&p->arena, p->n_steps + 1, rs_pfold, err);
-        if (!r->count || !r->step || !r->dead || !p->folds)
+        if (!r->count || !r->step || !r->dead)
                 return false;
         for (size_t s = 0; s < p->n_steps; s++)
                 for (size_t i = 0; i < p->steps[s].n_in; i++)
@@ -32,6 +31,11 @@ count_readers(resect_plan *p, struct readers *r, resect_error *err)
                                 r->count[p->steps[s].in[i]]++;
                                 r->step[p->steps[s].in[i]] = (int)s;
                         }
+        for (size_t s = 0; s < p->n_steps; s++)
+                if (p->steps[s].residual >= 0) {
+                        r->count[p->steps[s].residual]++;
+                        r->step[p->steps[s].residual] = (int)s;
+                }
         return true;
 }
 
@@ -53,7 +57,9 @@ is(const rs_pstep *s, const char *op)
 static void
 swallow(resect_plan *p, struct readers *r, rs_pstep *s, rs_pstep *next)
 {
+        p->values[s->out[0]].step = -1; /* nobody makes it any more */
         s->out[0] = next->out[0];
+        s->backward |= next->backward;
         p->values[s->out[0]].step = (int)(s - p->steps);
         r->dead[next - p->steps] = true;
 }
@@ -148,11 +154,31 @@ fuse_relu(resect_plan *p, struct readers *r, rs_pstep *s)
         swallow(p, r, s, relu);
 }
 
+/* The steps that are left close up. */
+static void
+close_up(resect_plan *p, const struct readers *r)
+{
+        size_t kept = 0;
+        for (size_t k = 0; k < p->n_steps; k++) {
+                if (r->dead[k])
+                        continue;
+                if (kept != k) {
+                        p->steps[kept] = p->steps[k];
+                        for (size_t j = 0; j < p->steps[kept].n_out; j++)
+                                if (p->steps[kept].out[j] >= 0)
+                                        p->values[p->steps[kept].out[j]].step = (int)kept;
+                }
+                kept++;
+        }
+        p->n_steps = kept;
+}
+
 bool
 rs_plan_fuse(resect_plan *p, resect_error *err)
 {
         struct readers r;
-        if (!count_readers(p, &r, err))
+        p->folds = RS_NEW(&p->arena, p->n_steps + 1, rs_pfold, err);
+        if (!p->folds || !count_readers(p, &r, err))
                 return false;
         for (size_t k = 0; k < p->n_steps; k++) {
                 rs_pstep *s = &p->steps[k];
@@ -164,18 +190,24 @@ rs_plan_fuse(resect_plan *p, resect_error *err)
                 fuse_add(p, &r, s);
                 fuse_relu(p, &r, s);
         }
-        size_t kept = 0;
+        close_up(p, &r);
+        return true;
+}
+
+bool
+rs_plan_fuse_norms(resect_plan *p, resect_error *err)
+{
+        struct readers r;
+        if (!count_readers(p, &r, err))
+                return false;
         for (size_t k = 0; k < p->n_steps; k++) {
-                if (r.dead[k])
+                rs_pstep *s = &p->steps[k];
+                if (r.dead[k] || !is(s, "BatchNormalization") || s->out[0] < 0 ||
+                        p->values[s->out[0]].type.dtype != RESECT_FLOAT)
                         continue;
-                if (kept != k) {
-                        p->steps[kept] = p->steps[k];
-                        for (size_t j = 0; j < p->steps[kept].n_out; j++)
-                                if (p->steps[kept].out[j] >= 0)
-                                        p->values[p->steps[kept].out[j]].step = (int)kept;
-                }
-                kept++;
+                fuse_add(p, &r, s);
+                fuse_relu(p, &r, s);
         }
-        p->n_steps = kept;
+        close_up(p, &r);
         return true;
 }

@@ -28,8 +28,11 @@ rs_plan_add_value(resect_plan *p, const char *name, resect_error *err)
                 .fold = -1,
                 .input = -1,
                 .step = -1,
+                .packed_from = -1,
+                .twin = -1,
                 .block = -1,
-                .grad = -1};
+                .grad = -1,
+                .grad2 = -1};
         return id;
 }
 
@@ -319,6 +322,7 @@ add_step(struct walk *w, const rs_node *node, resect_error *err)
         rs_pstep *s = &p->steps[p->n_steps];
         *s = (rs_pstep){.op = op,
                 .node = node,
+                .reads = op->reads,
                 .n_in = node->n_in,
                 .n_out = node->n_out,
                 .residual = -1,

@@ -58,16 +58,19 @@ measure_lives(resect_plan *p, struct life *l, resect_error *err)
                                 continue;
                         int root = p->values[s->in[i]].root;
                         extend(&l->to[root], k);
-                        if (s->backward && i < 16 && s->op->reads & RS_READS_IN(i))
+                        if (s->backward && i < 16 && s->reads & RS_READS_IN(i))
                                 extend(&l->to[root], back);
                         if (s->backward && p->values[root].has_grad && back < l->grad_from[root])
                                 l->grad_from[root] = back;
                 }
-                if (s->residual >= 0)
-                        extend(&l->to[p->values[s->residual].root], k);
+                if (s->residual >= 0) {
+                        int root = p->values[s->residual].root;
+                        extend(&l->to[root], k);
+                        if (s->backward && p->values[root].has_grad && back < l->grad_from[root])
+                                l->grad_from[root] = back;
+                }
                 for (size_t j = 0; j < s->n_out; j++)
-                        if (s->backward && s->out[j] >= 0 && j < 16 &&
-                                s->op->reads & RS_READS_OUT(j))
+                        if (s->backward && s->out[j] >= 0 && j < 16 && s->reads & RS_READS_OUT(j))
                                 extend(&l->to[p->values[s->out[j]].root], back);
         }
         for (size_t i = 0; i < p->n_outputs; i++) {
@@ -86,12 +89,15 @@ work_in_place(resect_plan *p, struct life *l)
 {
         for (int k = 0; k < (int)p->n_steps; k++) {
                 const rs_pstep *s = &p->steps[k];
-                int a = s->op->alias, out = s->out[0];
-                if (s->view || a < 0 || a >= (int)s->n_in || out < 0 || s->in[a] < 0)
+                int a = s->op->alias, out = s->out[0], in = -1;
+                if (s->kernel && s->kernel->adds_in_place)
+                        in = s->residual;
+                else if (a >= 0 && a < (int)s->n_in)
+                        in = s->in[a];
+                if (s->view || in < 0 || out < 0)
                         continue;
-                int from = rs_plan_home(p, s->in[a]);
-                const rs_pvalue *x = &p->values[s->in[a]], *y = &p->values[out],
-                                *f = &p->values[from];
+                int from = rs_plan_home(p, in);
+                const rs_pvalue *x = &p->values[in], *y = &p->values[out], *f = &p->values[from];
                 bool same = x->type.dtype == y->type.dtype && x->type.rank == y->type.rank &&
                             f->bytes == y->bytes &&
                             !memcmp(x->type.dims, y->type.dims,
@@ -125,6 +131,103 @@ add_block(resect_plan *p, size_t bytes, int from, int to, resect_error *err)
         return (int)p->n_blocks++;
 }
 
+/* What one step adds to a value's gradient, as its bit; 0 when it is more than one contribution. */
+static uint32_t
+contribution(const resect_plan *p, const rs_pstep *s, int root, int *count)
+{
+        uint32_t bit = 0;
+        int n = 0;
+        for (size_t i = 0; i < s->n_in; i++)
+                if (s->in[i] >= 0 && p->values[s->in[i]].root == root) {
+                        bit = i < 31 ? UINT32_C(1) << i : 0;
+                        n++;
+                }
+        if (s->residual >= 0 && p->values[s->residual].root == root) {
+                bit = RS_OVERWRITES_RESIDUAL;
+                n++;
+        }
+        *count += n;
+        return n == 1 ? bit & s->overwrites : 0;
+}
+
+/* Who writes a gradient first, so that nobody needs to zero it, and who may write a part of its
+   own instead of adding. */
+static void
+order_gradients(resect_plan *p, const struct life *l, int root, const int *readers, size_t n)
+{
+        rs_pvalue *v = &p->values[root];
+        int before = l->output[root] && v->place == RS_PLACE_SLAB; /* the caller's part */
+        v->grad_zero = true;
+        for (size_t r = n; r-- > 0;) {
+                rs_pstep *s = &p->steps[readers[r]];
+                if (!s->backward)
+                        continue;
+                int count = before;
+                uint32_t bit = contribution(p, s, root, &count);
+                const rs_pstep *maker = v->step >= 0 ? &p->steps[v->step] : NULL;
+                if (bit && before == 0) {
+                        s->first |= bit;
+                        v->grad_zero = false;
+                } else if (bit && before == 1 && !v->grad_zero && maker && maker->kernel &&
+                           maker->kernel->two_douts && maker->out[0] == root) {
+                        s->second |= bit;
+                }
+                before = count;
+        }
+}
+
+static bool
+find_first_writers(resect_plan *p, const struct life *l, resect_error *err)
+{
+        /* the steps that read each root, in order: counted, then listed */
+        int *start = RS_NEW(&p->arena, p->n_values + 2, int, err), *list = NULL;
+        for (int pass = 0; start && pass < 2; pass++) {
+                for (size_t k = 0; k < p->n_steps; k++) {
+                        const rs_pstep *s = &p->steps[k];
+                        int last = -1; /* a step that reads a value twice in a row stands once */
+                        for (size_t i = 0; i <= s->n_in; i++) {
+                                int v = i < s->n_in ? s->in[i] : s->residual;
+                                if (v < 0 || s->view || p->values[v].root == last)
+                                        continue;
+                                last = p->values[v].root;
+                                if (pass == 0)
+                                        start[last + 2]++;
+                                else
+                                        list[start[last + 1]++] = (int)k;
+                        }
+                }
+                if (pass == 0) {
+                        for (size_t v = 0; v < p->n_values; v++)
+                                start[v + 2] += start[v + 1];
+                        list = RS_NEW(&p->arena, (size_t)start[p->n_values + 1] + 1, int, err);
+                        if (!list)
+                                return false;
+                }
+        }
+        for (int v = 0; start && v < (int)p->n_values; v++)
+                if (p->values[v].has_grad && p->values[v].root == v)
+                        order_gradients(p, l, v, list + start[v],
+                                (size_t)(start[v + 1] - start[v]));
+        return start != NULL;
+}
+
+/* Blocks for the second parts that step s writes at a time. */
+static bool
+add_second_parts(resect_plan *p, const rs_pstep *s, int time, resect_error *err)
+{
+        for (size_t i = 0; i <= s->n_in; i++) {
+                int v = i < s->n_in ? s->in[i] : s->residual;
+                uint32_t bit = i < s->n_in ? UINT32_C(1) << (i & 31) : RS_OVERWRITES_RESIDUAL;
+                if (v < 0 || !(s->second & bit) || (i < s->n_in && i >= 31))
+                        continue;
+                rs_pvalue *root = &p->values[p->values[v].root];
+                int end = 2 * (int)p->n_steps - 1 - root->step;
+                if ((root->grad2 = add_block(p, root->bytes, time, end, err)) < 0)
+                        return false;
+        }
+        return true;
+}
+
 static bool
 make_blocks(resect_plan *p, const struct life *l, resect_error *err)
 {
@@ -143,6 +246,8 @@ make_blocks(resect_plan *p, const struct life *l, resect_error *err)
         }
         for (int k = 0; k < (int)p->n_steps; k++) {
                 rs_pstep *s = &p->steps[k];
+                if (s->second && !add_second_parts(p, s, last - 1 - k, err))
+                        return false;
                 if (s->saved && (s->saved_block = add_block(
                                          p, s->saved, k, s->backward ? last - 1 - k : k, err)) < 0)
                         return false;
@@ -213,11 +318,18 @@ rs_plan_memory(resect_plan *p, resect_error *err)
         if (!measure_lives(p, &l, err))
                 return false;
         work_in_place(p, &l);
-        if (!make_blocks(p, &l, err) || !pack(p, err))
+        if ((p->training && !find_first_writers(p, &l, err)) || !make_blocks(p, &l, err) ||
+                !pack(p, err))
                 return false;
-        for (size_t k = 0; k < p->n_steps; k++)
-                if (p->steps[k].scratch > p->scratch_bytes)
-                        p->scratch_bytes = p->steps[k].scratch;
+        for (size_t k = 0; k < p->n_steps; k++) {
+                const rs_pstep *s = &p->steps[k];
+                size_t bytes = s->scratch;
+                if (s->backward && s->overwrites & ~(s->first | s->second) &&
+                        !rs_add(bytes, s->scratch_add, &bytes))
+                        return rs_fail_nomem(err);
+                if (bytes > p->scratch_bytes)
+                        p->scratch_bytes = bytes;
+        }
         long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
         size_t machine = pages > 0 && page > 0 ? (size_t)pages * (size_t)page : SIZE_MAX, total;
         if (!rs_add(p->slab_bytes, p->scratch_bytes, &total) || total > machine)

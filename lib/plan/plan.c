@@ -1,50 +1,16 @@
 /* SPDX-License-Identifier: 0BSD */
-/*
- * Making a plan, in four passes (graph, fuse or gradients, memory), and answering questions about
- * it. A plan is data: nothing here runs a kernel, and nothing changes a plan once it is made.
- */
+/* Answering questions about a plan. */
 #include "plan/plan.h"
 
 #include <string.h>
-#include "base/threads.h"
-
-static bool
-make(resect_plan *p, const resect_plan_options *o, resect_error *err)
-{
-        if (o->kernels == RESECT_KERNELS_FAST)
-                return rs_fail(err, RESECT_UNSUPPORTED,
-                        "this build has the reference kernels only (--kernels auto or reference)");
-        if (!rs_plan_graph(p, o, err))
-                return false;
-        if (p->training ? !rs_plan_gradients(p, err) : !p->no_fusion && !rs_plan_fuse(p, err))
-                return false;
-        return rs_plan_memory(p, err);
-}
-
-resect_plan *
-resect_plan_make(resect_model *m, const resect_plan_options *options, resect_error *err)
-{
-        static const resect_plan_options none;
-        const resect_plan_options *o = options ? options : &none;
-        resect_plan *p = rs_alloc(1, sizeof *p, err);
-        if (!p)
-                return NULL;
-        p->model = m;
-        p->training = o->training;
-        p->no_fusion = o->no_fusion;
-        p->bn_unbiased = o->bn_unbiased;
-        p->threads = rs_threads(o->threads);
-        if (make(p, o, err))
-                return p;
-        resect_plan_free(p);
-        return NULL;
-}
 
 void
 resect_plan_free(resect_plan *p)
 {
         if (!p)
                 return;
+        if (p->fast_free)
+                p->fast_free(p->fast);
         rs_arena_free(&p->arena);
         rs_free(p->values);
         rs_free(p->blocks);
@@ -70,7 +36,9 @@ resect_plan_step(const resect_plan *p, size_t i, resect_step *out)
                 .output = "",
                 .macs = s->macs,
                 .fused = fused[(s->fold >= 0) << 2 | (s->residual >= 0) << 1 | (s->relu ? 1 : 0)],
-                .kernels = s->view ? "view" : "reference"};
+                .kernels = s->view     ? "view"
+                           : s->kernel ? s->kernel->name(s->state)
+                                       : "reference"};
         if (s->n_out == 0 || s->out[0] < 0)
                 return true;
         const rs_pvalue *v = &p->values[s->out[0]];

@@ -18,9 +18,25 @@ enum rs_place {
         RS_PLACE_INPUT,  /* bound by the caller at each run */
         RS_PLACE_WEIGHT, /* an initializer or a Constant's tensor */
         RS_PLACE_KNOWN,  /* integers that inference knows; held by the plan */
-        RS_PLACE_FOLDED  /* a Conv's weight or bias with a BatchNormalization folded in; made when
+        RS_PLACE_FOLDED, /* a Conv's weight or bias with a BatchNormalization folded in; made when
                             weights are loaded */
+        RS_PLACE_PACKED  /* a weight or a folded one in a fast kernel's layout; made when weights are
+                            loaded */
 };
+
+/*
+ * How a step runs when it is not by its operator's own functions: what lib/onednn lowers it to. As there, nothing allocates
+ * or fails in forward and backward; bind makes a call's run-time objects when an exec is made.
+ */
+typedef struct rs_kernel {
+        const char *(*name)(const void *state);
+        bool (*bind)(rs_call *c, resect_error *err); /* NULL: nothing to make */
+        void (*unbind)(rs_call *c);                  /* also of a half-made one */
+        void (*forward)(const rs_call *c);
+        void (*backward)(const rs_call *c);
+        bool adds_in_place; /* out[0] may be the very buffer of the residual */
+        bool two_douts;     /* backward takes the gradient of out[0] in two parts, dout[0] + dout2 */
+} rs_kernel;
 
 typedef struct rs_pvalue {
         const char *name;
@@ -36,18 +52,31 @@ typedef struct rs_pvalue {
         const void *known;       /* RS_PLACE_KNOWN, in the machine's layout */
         int step;                /* that makes it, or -1 */
         int fold;                /* RS_PLACE_FOLDED: number of the fold */
+        const void *layout; /* how the bytes lie, lib/onednn's affair; NULL: dense, row-major. Only
+                               steps with a kernel see a value that has one */
+        int packed_from;    /* RS_PLACE_PACKED: the value it is made from */
+        int twin;           /* the same numbers in another layout, or -1 */
         bool output;
         bool trained, statistic; /* RS_PLACE_WEIGHT in a training plan */
         bool has_grad;           /* a gradient flows through */
+        bool grad_zero; /* it begins as zeros: nobody overwrites it */
         int block,
                 grad; /* blocks of the slab, or -1; a trained weight's gradient has its own slab */
+        int grad2;    /* the block of the gradient's second part, or -1 */
 } rs_pvalue;
 
 typedef struct rs_pstep {
         const rs_op *op;
         const rs_node *node;
+        const rs_kernel *kernel; /* NULL: op's own forward and backward */
         void *state;
+        uint32_t reads;      /* RS_READS_*: what backward looks at */
+        uint32_t overwrites; /* bit i: backward writes in[i]'s gradient instead of adding to it, when
+                                told that it is the first; RS_OVERWRITES_RESIDUAL */
+        uint32_t first;      /* bits of overwrites: the gradient has no other contribution before */
+        uint32_t second;     /* the same bits: writes to the second part of the gradient */
         size_t scratch, saved;
+        size_t scratch_add; /* more of it, where a gradient of `overwrites` must be added to */
         uint64_t macs;
         size_t n_in, n_out;
         int in[RS_IN_MAX]; /* value numbers, -1 absent */
@@ -59,6 +88,7 @@ typedef struct rs_pstep {
         int fold;        /* number of the BatchNormalization folded into this Conv, or -1 */
         int saved_block; /* or -1 */
 } rs_pstep;
+#define RS_OVERWRITES_RESIDUAL (UINT32_C(1) << 31)
 
 /* A BatchNormalization folded into the Conv before it: w' = w * s, b' = (b - mean) * s + shift, s =
    scale / sqrt(var + eps), for each output channel. Value numbers; bias is -1 when the Conv has
@@ -79,6 +109,7 @@ struct resect_plan {
         rs_arena arena;
         resect_model *model;
         bool training, no_fusion, bn_unbiased;
+        bool bf16, exact;
         int threads;
         rs_pvalue *values;
         size_t n_values, values_cap;
@@ -95,6 +126,10 @@ struct resect_plan {
         size_t n_outputs;
         size_t slab_bytes, scratch_bytes;
         rs_symbols symbols;
+        void *fast; /* lib/onednn's own, freed by fast_free */
+        void (*fast_free)(void *fast);
+        /* from dense float32 to the layout of a packed value */
+        bool (*pack)(const resect_plan *p, int v, const void *from, void *to, resect_error *err);
 };
 
 /* graph.c: nodes that the outputs need -> values and steps, with types. */
@@ -108,6 +143,8 @@ int rs_plan_home(const resect_plan *p, int v);
 /* fuse.c: BatchNormalization, Add and Relu into the Conv before them. Steps that are swallowed are
  * removed. */
 bool rs_plan_fuse(resect_plan *p, resect_error *err) RESECT_MUST;
+/* For kernels that take Add and Relu into a BatchNormalization, in training plans too. */
+bool rs_plan_fuse_norms(resect_plan *p, resect_error *err) RESECT_MUST;
 /* memory.c: roots, lifetimes, offsets. */
 bool rs_plan_memory(resect_plan *p, resect_error *err) RESECT_MUST;
 /* grad.c: which values have gradients, which steps run backward. */

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: 0BSD */
+/*
+ * Making a plan, in passes: graph, fusion or gradients, fast kernels, memory. A plan is data: nothing changes it once it is
+ * made. This stands in lib/exec because it is the first folder that knows all the passes.
+ */
+#include "base/threads.h"
+#include "onednn/onednn.h"
+#include "plan/plan.h"
+
+static bool
+make(resect_plan *p, const resect_plan_options *o, resect_error *err)
+{
+        bool fast = o->kernels == RESECT_KERNELS_FAST ||
+                    (o->kernels == RESECT_KERNELS_AUTO && *rs_fast_name());
+        if (!rs_plan_graph(p, o, err))
+                return false;
+        if (p->training ? !rs_plan_gradients(p, err) : !p->no_fusion && !rs_plan_fuse(p, err))
+                return false;
+        return (!fast || rs_fast_lower(p, err)) && rs_plan_memory(p, err);
+}
+
+resect_plan *
+resect_plan_make(resect_model *m, const resect_plan_options *options, resect_error *err)
+{
+        static const resect_plan_options none;
+        const resect_plan_options *o = options ? options : &none;
+        resect_plan *p = rs_alloc(1, sizeof *p, err);
+        if (!p)
+                return NULL;
+        p->model = m;
+        p->training = o->training;
+        p->no_fusion = o->no_fusion;
+        p->bn_unbiased = o->bn_unbiased;
+        p->exact = o->exact;
+        p->bf16 = o->precision == RESECT_PRECISION_BF16 && rs_fast_bf16();
+        p->threads = rs_threads(o->threads);
+        if (make(p, o, err))
+                return p;
+        resect_plan_free(p);
+        return NULL;
+}
+
