@@ -21,8 +21,8 @@ make_views(resect_exec *e, resect_error *err)
         e->seconds_back = RS_NEW(&e->arena, p->n_steps + 1, double, err);
         e->slab = rs_alloc_aligned(p->slab_bytes, err);
         e->scratch = rs_alloc_aligned(p->scratch_bytes, err);
-        if (!e->values || !e->grads || !e->grads2 || !e->calls || !e->seconds ||
-                !e->seconds_back || !e->slab || !e->scratch)
+        if (!e->values || !e->grads || !e->grads2 || !e->calls || !e->seconds || !e->seconds_back ||
+                !e->slab || !e->scratch)
                 return false;
         for (size_t v = 0; v < p->n_values; v++) {
                 const rs_pvalue *x = &p->values[v];
@@ -114,8 +114,7 @@ make_calls(resect_exec *e)
                         if (s->in[i] < 0)
                                 continue;
                         c->in[i] = &e->values[s->in[i]];
-                        c->din[i] = contribution(
-                                e, s, s->in[i], i < 31 ? UINT32_C(1) << i : 0);
+                        c->din[i] = contribution(e, s, s->in[i], i < 31 ? UINT32_C(1) << i : 0);
                 }
                 for (size_t j = 0; j < s->n_out; j++) {
                         if (s->out[j] < 0)

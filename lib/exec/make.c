@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * Making a plan, in passes: graph, fusion or gradients, fast kernels, memory. A plan is data: nothing changes it once it is
- * made. This stands in lib/exec because it is the first folder that knows all the passes.
+ * Making a plan, in passes: graph, fusion or gradients, fast kernels, memory. A plan is data:
+ * nothing changes it once it is made. This stands in lib/exec because it is the first folder that
+ * knows all the passes.
  */
 #include "base/threads.h"
 #include "onednn/onednn.h"
@@ -39,4 +40,3 @@ resect_plan_make(resect_model *m, const resect_plan_options *options, resect_err
         resect_plan_free(p);
         return NULL;
 }
-

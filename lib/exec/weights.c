@@ -228,8 +228,8 @@ place_fixed(resect_exec *e, const resect_exec *base, const bool *read, resect_er
                         const rs_pvalue *x = &p->values[v];
                         bool weight = x->place == RS_PLACE_WEIGHT && read[v] && !x->trained &&
                                       !x->statistic;
-                        bool derived = read[v] && (x->place == RS_PLACE_FOLDED ||
-                                                          x->place == RS_PLACE_PACKED);
+                        bool derived = read[v] &&
+                                       (x->place == RS_PLACE_FOLDED || x->place == RS_PLACE_PACKED);
                         if (x->root != (int)v || (!weight && !derived))
                                 continue;
                         void *there = pass == 0 ? shared(base, x) : NULL;

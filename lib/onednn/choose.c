@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * Choices between primitives, by a quick timing. They are remembered in $XDG_CACHE_HOME/resect/kernels (~/.cache without
- * that variable), one a line: the machine, the key, the choice. The file is safe to delete; a line that means nothing is
- * passed over, of two for the same key the first counts, and new ones are appended by one write each time.
+ * Choices between primitives, by a quick timing. They are remembered in
+ * $XDG_CACHE_HOME/resect/kernels (~/.cache without that variable), one a line: the machine, the
+ * key, the choice. The file is safe to delete; a line that means nothing is passed over, of two for
+ * the same key the first counts, and new ones are appended by one write each time.
  */
 #include "onednn/choose.h"
 
@@ -40,12 +41,13 @@ name_machine(char *name, size_t size)
         unsigned r[12];
         if (__get_cpuid_max(0x80000000, NULL) >= 0x80000004) {
                 for (unsigned i = 0; i < 3; i++)
-                        __get_cpuid(0x80000002 + i, &r[4 * i], &r[4 * i + 1], &r[4 * i + 2], &r[4 * i + 3]);
+                        __get_cpuid(0x80000002 + i, &r[4 * i], &r[4 * i + 1], &r[4 * i + 2],
+                                &r[4 * i + 3]);
                 memcpy(brand, r, sizeof r);
         }
 #endif
-        snprintf(name, size, "%s,%x,%d.%d.%d", brand, (unsigned)dnnl_get_effective_cpu_isa(), v->major,
-                v->minor, v->patch);
+        snprintf(name, size, "%s,%x,%d.%d.%d", brand, (unsigned)dnnl_get_effective_cpu_isa(),
+                v->major, v->minor, v->patch);
         for (char *c = name; *c; c++)
                 if ((unsigned char)*c <= ' ')
                         *c = '_';
@@ -67,7 +69,8 @@ learn(struct rs_choices *c, const char *key, size_t size, char choice, resect_er
 {
         char *k = rs_arena_strndup(&c->arena, key, size, err);
         return k && (rs_map_get(&c->known, k) ||
-                            rs_map_put(&c->known, k, (void *)(uintptr_t)(choice == '1' ? "1" : "0"), NULL, err));
+                            rs_map_put(&c->known, k, (void *)(uintptr_t)(choice == '1' ? "1" : "0"),
+                                    NULL, err));
 }
 
 static bool
@@ -99,7 +102,9 @@ choices(rs_dnn *d, resect_error *err)
                 return NULL;
         name_machine(c->machine, sizeof c->machine);
         c->path = find_path(&c->arena, &ignored);
-        rs_input *in = c->path && access(c->path, R_OK) == 0 ? rs_input_open(c->path, FILE_MAX, &ignored) : NULL;
+        rs_input *in = c->path && access(c->path, R_OK) == 0
+                               ? rs_input_open(c->path, FILE_MAX, &ignored)
+                               : NULL;
         bool ok = !in || read_lines(c, (const char *)in->data, in->size, err);
         rs_input_free(in);
         return ok ? c : NULL;
@@ -127,7 +132,8 @@ rs_choices_keep(rs_dnn *d)
                 return;
         if (c->path && c->fresh.size && !c->fresh.oom) {
                 make_folders(c->path);
-                int fd = open(c->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+                int fd =
+                        open(c->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
                 if (fd >= 0) {
                         struct iovec v = {c->fresh.data, c->fresh.size};
                         (void)!rs_fd_write(fd, &v, 1);
@@ -151,7 +157,9 @@ make_buffers(const rs_launch l[2], void *buffers[RS_ARGS_MAX + 1], resect_error 
                 size_t size = 0;
                 for (int i = 0; i < 2; i++) {
                         int n = l[i].scratch ? l[i].n - 1 : l[i].n;
-                        size_t s = a == RS_ARGS_MAX ? l[i].scratch : a < n ? rs_md_size(&l[i].args[a].md) : 0;
+                        size_t s = a == RS_ARGS_MAX ? l[i].scratch
+                                   : a < n          ? rs_md_size(&l[i].args[a].md)
+                                                    : 0;
                         size = s > size ? s : size;
                 }
                 if (!size)

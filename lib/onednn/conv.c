@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * Conv by oneDNN: forward with the addition of a residual and ReLU inside, and the gradients of input and weight. What never
- * changes is packed when weights are loaded. A trained weight lies dense and float32 in the parameters' slab and is brought
- * into shape at each run: that is two percent of the time that the products take, and keeps the slab one for all kernels.
+ * Conv by oneDNN: forward with the addition of a residual and ReLU inside, and the gradients of
+ * input and weight. What never changes is packed when weights are loaded. A trained weight lies
+ * dense and float32 in the parameters' slab and is brought into shape at each run: that is two
+ * percent of the time that the products take, and keeps the slab one for all kernels.
  *
- * A 3x3 Conv of stride 1 can also be done by Winograd's method (Lavin and Gray, arXiv 1509.09308), which multiplies less and
- * moves more; which is faster depends on the sizes, so each of the three products is timed, once.
+ * A 3x3 Conv of stride 1 can also be done by Winograd's method (Lavin and Gray, arXiv 1509.09308),
+ * which multiplies less and moves more; which is faster depends on the sizes, so each of the three
+ * products is timed, once.
  */
 #include "onednn/choose.h"
 #include "onednn/lower.h"
@@ -22,8 +24,9 @@ typedef struct conv {
         rs_lowered head;
         size_t out_bytes, in_bytes, w_bytes; /* of the output; of the input; of the dense weight */
         bool bias, trained, sum;
-        size_t form, other, dense; /* offsets in scratch: the weight in shape; a second one; what is to be added */
-        bool bf16; /* of the input and its gradient */
+        size_t form, other, dense; /* offsets in scratch: the weight in shape; a second one; what is
+                                      to be added */
+        bool bf16;                 /* of the input and its gradient */
         size_t grad_count;
 } conv;
 
@@ -31,18 +34,19 @@ typedef struct conv {
 typedef struct shape {
         rs_lower *l;
         int rank, w_rank;
-        dnnl_dims_t w;                                    /* [G,] O, I, kernel */
-        dnnl_dims_t stride, dilation, before, after;      /* [rank - 2] */
-        dnnl_memory_desc_t src, weight, bias, dst;        /* what the value is asked to be: any, or as it is */
-        dnnl_memory_desc_t w_dense;                       /* float32 */
+        dnnl_dims_t w;                               /* [G,] O, I, kernel */
+        dnnl_dims_t stride, dilation, before, after; /* [rank - 2] */
+        dnnl_memory_desc_t src, weight, bias,
+                dst;                /* what the value is asked to be: any, or as it is */
+        dnnl_memory_desc_t w_dense; /* float32 */
         bool has_bias, sum, relu, training, maybe_winograd;
         char key[160];
 } shape;
 
 /*
- * With AVX-512 and no matrix unit, blocks of 16 channels serve all three products (and Winograd) well, while oneDNN 2.6 by itself
- * takes channels last, which is as good forward but has no kernel for the weight's gradient. A first Conv reads few
- * channels as they lie.
+ * With AVX-512 and no matrix unit, blocks of 16 channels serve all three products (and Winograd)
+ * well, while oneDNN 2.6 by itself takes channels last, which is as good forward but has no kernel
+ * for the weight's gradient. A first Conv reads few channels as they lie.
  */
 static bool
 prefer_blocks(rs_lower *l, shape *c, const rs_type *in, const rs_type *out, resect_error *err)
@@ -50,7 +54,8 @@ prefer_blocks(rs_lower *l, shape *c, const rs_type *in, const rs_type *out, rese
         static const dnnl_format_tag_t tags[] = {dnnl_nCw16c, dnnl_nChw16c, dnnl_nCdhw16c};
         dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
         bool wide = (isa & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core,
-             matrix = (isa & dnnl_cpu_isa_avx512_core_amx) == dnnl_cpu_isa_avx512_core_amx && l->dnn->bf16;
+             matrix = (isa & dnnl_cpu_isa_avx512_core_amx) == dnnl_cpu_isa_avx512_core_amx &&
+                      l->dnn->bf16;
         if (!wide || matrix)
                 return true;
         dnnl_data_type_t type = rs_lower_type(l);
@@ -92,7 +97,8 @@ read_shape(rs_lower *l, rs_pstep *s, shape *c, bool *able, resect_error *err)
                 c->before[i] = w.before[i];
                 /* what floor leaves over at the end is padding less */
                 c->after[i] = (out->dims[i + 2] - 1) * w.stride[i] +
-                              (wt->dims[i + 2] - 1) * w.dilation[i] + 1 - in->dims[i + 2] - w.before[i];
+                              (wt->dims[i + 2] - 1) * w.dilation[i] + 1 - in->dims[i + 2] -
+                              w.before[i];
                 c->maybe_winograd &= wt->dims[i + 2] == 3 && w.stride[i] == 1 && w.dilation[i] == 1;
         }
         c->has_bias = s->n_in > 2 && s->in[2] >= 0;
@@ -100,9 +106,11 @@ read_shape(rs_lower *l, rs_pstep *s, shape *c, bool *able, resect_error *err)
         c->relu = s->relu;
         c->training = l->p->training && s->backward;
         dnnl_data_type_t type = rs_lower_type(l);
-        snprintf(c->key, sizeof c->key, "%s,%d,%lldx%lldx%lldx%lld,%lld,%lld,%d", type == dnnl_bf16 ? "bf16" : "f32",
-                l->dnn->threads, (long long)in->dims[0], (long long)in->dims[1], (long long)in->dims[2],
-                (long long)(in->rank > 3 ? in->dims[3] : 1), (long long)out->dims[1], (long long)w.before[0], c->sum);
+        snprintf(c->key, sizeof c->key, "%s,%d,%lldx%lldx%lldx%lld,%lld,%lld,%d",
+                type == dnnl_bf16 ? "bf16" : "f32", l->dnn->threads, (long long)in->dims[0],
+                (long long)in->dims[1], (long long)in->dims[2],
+                (long long)(in->rank > 3 ? in->dims[3] : 1), (long long)out->dims[1],
+                (long long)w.before[0], c->sum);
         return rs_md_any(&c->src, in->rank, in->dims, type, err) &&
                rs_md_any(&c->weight, c->w_rank, c->w, type, err) &&
                rs_md_any(&c->dst, out->rank, out->dims, type, err) &&
@@ -145,8 +153,9 @@ describe(const shape *c, int which, dnnl_alg_kind_t method, dnnl_primitive_desc_
                 return false;
         if (which == FORWARD)
                 status = dnnl_dilated_convolution_forward_desc_init(&d,
-                        c->training ? dnnl_forward_training : dnnl_forward_inference, method, &c->src,
-                        &c->weight, bias, &c->dst, c->stride, c->dilation, c->before, c->after);
+                        c->training ? dnnl_forward_training : dnnl_forward_inference, method,
+                        &c->src, &c->weight, bias, &c->dst, c->stride, c->dilation, c->before,
+                        c->after);
         else if (which == INPUT)
                 status = dnnl_dilated_convolution_backward_data_desc_init(&d, method, &c->src,
                         &c->weight, &c->dst, c->stride, c->dilation, c->before, c->after);
@@ -190,10 +199,11 @@ launch(const shape *c, int which, dnnl_primitive_desc_t pd, rs_launch *l, resect
         return rs_launch_make(c->l->dnn, l, pd, err);
 }
 
-/* The faster method's launch. Input and output keep the layout that the direct method chose, c->src and c->dst; hint is the
-   forward's description (kept). */
+/* The faster method's launch. Input and output keep the layout that the direct method chose, c->src
+   and c->dst; hint is the forward's description (kept). */
 static bool
-product(const shape *c, int which, dnnl_primitive_desc_t hint, rs_launch *out, bool *unable, resect_error *err)
+product(const shape *c, int which, dnnl_primitive_desc_t hint, rs_launch *out, bool *unable,
+        resect_error *err)
 {
         static const char *const names[3] = {"forward", "input", "weight"};
         dnnl_primitive_desc_t pd, other;
@@ -236,7 +246,8 @@ conv_forward(const rs_call *c)
         }
         if (s->sum && c->residual->data != out)
                 memcpy(out, c->residual->data, s->out_bytes);
-        rs_lowered_run(c, FORWARD, (void *[]){c->in[0]->data, w, out, s->bias ? c->in[2]->data : NULL}, scratch);
+        rs_lowered_run(c, FORWARD,
+                (void *[]){c->in[0]->data, w, out, s->bias ? c->in[2]->data : NULL}, scratch);
 }
 
 static void
@@ -271,7 +282,8 @@ weight_gradient(const rs_call *c, const conv *s)
         if (adds && c->din[1])
                 rs_sum_into(c->din[1]->data, dense, s->w_bytes / sizeof(float), false, c->threads);
         if (bias_adds && c->din[2])
-                rs_sum_into(c->din[2]->data, db, c->din[2]->size / sizeof(float), false, c->threads);
+                rs_sum_into(
+                        c->din[2]->data, db, c->din[2]->size / sizeof(float), false, c->threads);
 }
 
 static void
@@ -308,8 +320,8 @@ lines(size_t bytes)
 
 /* The backward half: launches, what they read and write, and where. *unable: no such primitives. */
 static bool
-lower_backward(shape *c, rs_pstep *s, conv *k, dnnl_primitive_desc_t hint, const dnnl_memory_desc_t *w,
-        bool *unable, resect_error *err)
+lower_backward(shape *c, rs_pstep *s, conv *k, dnnl_primitive_desc_t hint,
+        const dnnl_memory_desc_t *w, bool *unable, resect_error *err)
 {
         rs_lower *l = c->l;
         rs_launch *at = k->head.launches;
@@ -319,7 +331,8 @@ lower_backward(shape *c, rs_pstep *s, conv *k, dnnl_primitive_desc_t hint, const
                         return false;
                 const dnnl_memory_desc_t *from = k->trained ? &c->w_dense : w;
                 if (!rs_md_equal(from, &at[INPUT].args[1].md) &&
-                        !rs_launch_reorder(l->dnn, &at[IN_BACK_FORM], from, &at[INPUT].args[1].md, false, err))
+                        !rs_launch_reorder(
+                                l->dnn, &at[IN_BACK_FORM], from, &at[INPUT].args[1].md, false, err))
                         return false;
                 s->reads |= RS_READS_IN(1);
                 s->overwrites |= 1;
@@ -328,7 +341,8 @@ lower_backward(shape *c, rs_pstep *s, conv *k, dnnl_primitive_desc_t hint, const
                 if (!product(c, WEIGHT, hint, &at[WEIGHT], unable, err))
                         return false;
                 if (!rs_md_equal(&c->w_dense, &at[WEIGHT].args[1].md) &&
-                        !rs_launch_reorder(l->dnn, &at[OUT_OF_FORM], &at[WEIGHT].args[1].md, &c->w_dense, false, err))
+                        !rs_launch_reorder(l->dnn, &at[OUT_OF_FORM], &at[WEIGHT].args[1].md,
+                                &c->w_dense, false, err))
                         return false;
                 s->reads |= RS_READS_IN(0);
                 s->overwrites |= rs_lower_trained(l, s->in[1]) ? 2 : 0;
@@ -358,7 +372,8 @@ lay_out_scratch(const shape *c, rs_pstep *s, conv *k)
                 s->scratch_add = k->w_bytes;
         if (at[INPUT].primitive)
                 s->scratch_add = max(s->scratch_add, k->in_bytes);
-        if (at[WEIGHT].primitive && !rs_lower_trained(c->l, s->in[1])) /* it comes with the bias's */
+        if (at[WEIGHT].primitive &&
+                !rs_lower_trained(c->l, s->in[1])) /* it comes with the bias's */
                 s->scratch += k->w_bytes;
 }
 
@@ -387,14 +402,16 @@ lower(shape *c, rs_pstep *s, conv *k, dnnl_primitive_desc_t hint, bool *done, re
         w = at[FORWARD].args[1].md;
         if (k->trained && rs_md_equal(&c->w_dense, &w))
                 k->trained = false; /* oneDNN reads it as it lies */
-        else if (k->trained && !rs_launch_reorder(l->dnn, &at[IN_FORM], &c->w_dense, &w, false, err))
+        else if (k->trained &&
+                 !rs_launch_reorder(l->dnn, &at[IN_FORM], &c->w_dense, &w, false, err))
                 return false;
         if (c->training && !lower_backward(c, s, k, hint, &w, &unable, err)) {
                 *s = was;
                 return unable;
         }
         lay_out_scratch(c, s, k);
-        if (!rs_lower_trained(l, s->in[1]) && (s->in[1] = rs_lower_packed(l, s->in[1], &c->w_dense, &w, err)) < 0)
+        if (!rs_lower_trained(l, s->in[1]) &&
+                (s->in[1] = rs_lower_packed(l, s->in[1], &c->w_dense, &w, err)) < 0)
                 return false;
         if ((s->in[0] = rs_lower_as(l, s, s->in[0], &c->src, err)) < 0 ||
                 (c->sum && (s->residual = rs_lower_as(l, s, s->residual, &c->dst, err)) < 0))

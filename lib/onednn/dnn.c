@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-/* Declared here and not by omp.h, because a build without OpenMP of its own wants them too: oneDNN brings the runtime. */
+/* Declared here and not by omp.h, because a build without OpenMP of its own wants them too: oneDNN
+ * brings the runtime. */
 extern void omp_set_num_threads(int) __attribute__((weak));
 extern int omp_get_max_threads(void) __attribute__((weak));
 
@@ -23,9 +24,8 @@ rs_dnn_check(dnnl_status_t status, bool *unable, resect_error *err)
                 "oneDNN refuses (status %d); --kernels reference does without it", (int)status);
 }
 
-/* Its threads are the caller's OpenMP threads: set for a call, and set back. */
-static int
-threads_swap(int n)
+int
+rs_dnn_threads(int n)
 {
         if (!omp_get_max_threads || !omp_set_num_threads)
                 return n;
@@ -134,15 +134,16 @@ rs_dnn_describe(const rs_dnn *d, const void *op_desc, const_dnnl_primitive_attr_
 {
         dnnl_primitive_attr_t own = NULL;
         *pd = NULL;
-        if (!rs_dnn_check(attr ? dnnl_primitive_attr_clone(&own, attr)
-                               : dnnl_primitive_attr_create(&own),
+        if (!rs_dnn_check(
+                    attr ? dnnl_primitive_attr_clone(&own, attr) : dnnl_primitive_attr_create(&own),
                     NULL, err))
                 return false;
-        int before = threads_swap(d->threads);
-        dnnl_status_t status = dnnl_primitive_attr_set_scratchpad_mode(own, dnnl_scratchpad_mode_user);
+        int before = rs_dnn_threads(d->threads);
+        dnnl_status_t status =
+                dnnl_primitive_attr_set_scratchpad_mode(own, dnnl_scratchpad_mode_user);
         if (status == dnnl_success)
                 status = dnnl_primitive_desc_create(pd, op_desc, own, d->engine, hint);
-        threads_swap(before);
+        rs_dnn_threads(before);
         dnnl_primitive_attr_destroy(own);
         return rs_dnn_check(status, unable, err);
 }
@@ -171,9 +172,9 @@ rs_launch_make(rs_dnn *d, rs_launch *l, dnnl_primitive_desc_t pd, resect_error *
                 d->made = made;
                 d->made_cap = cap;
         }
-        int before = threads_swap(d->threads);
+        int before = rs_dnn_threads(d->threads);
         dnnl_status_t status = dnnl_primitive_create(&l->primitive, pd);
-        threads_swap(before);
+        rs_dnn_threads(before);
         dnnl_primitive_desc_destroy(pd);
         if (status == dnnl_success)
                 d->made[d->n_made++] = l->primitive;
@@ -187,17 +188,18 @@ rs_launch_reorder(rs_dnn *d, rs_launch *l, const dnnl_memory_desc_t *from,
         dnnl_primitive_attr_t attr = NULL;
         dnnl_primitive_desc_t pd = NULL;
         dnnl_post_ops_t ops = NULL;
-        int before = threads_swap(d->threads);
+        int before = rs_dnn_threads(d->threads);
         dnnl_status_t status = dnnl_primitive_attr_create(&attr);
         if (status == dnnl_success)
                 status = dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
-        if (status == dnnl_success && add && (status = dnnl_post_ops_create(&ops)) == dnnl_success &&
+        if (status == dnnl_success && add &&
+                (status = dnnl_post_ops_create(&ops)) == dnnl_success &&
                 (status = dnnl_post_ops_append_sum(ops, 1)) == dnnl_success)
                 status = dnnl_primitive_attr_set_post_ops(attr, ops);
         if (status == dnnl_success)
                 status = dnnl_reorder_primitive_desc_create(
                         &pd, from, d->engine, to, d->engine, attr);
-        threads_swap(before);
+        rs_dnn_threads(before);
         if (ops)
                 dnnl_post_ops_destroy(ops);
         if (attr)
@@ -248,12 +250,12 @@ run(const rs_dnn *d, bound *b, const rs_launch *l, int i, void *const *buffers, 
                 if (status == dnnl_success && have != want)
                         status = dnnl_memory_set_data_handle(b->args[i][a].memory, want);
         }
-        int before = threads_swap(d->threads);
+        int before = rs_dnn_threads(d->threads);
         if (status == dnnl_success)
                 status = dnnl_primitive_execute(l->primitive, b->stream, l->n, b->args[i]);
         if (status == dnnl_success)
                 status = dnnl_stream_wait(b->stream);
-        threads_swap(before);
+        rs_dnn_threads(before);
         return status;
 }
 
@@ -262,8 +264,8 @@ rs_lowered_bind(rs_call *c, resect_error *err)
 {
         const rs_lowered *s = c->state;
         bound *b = c->bound = rs_alloc(1, sizeof *b, err);
-        if (!b || !rs_dnn_check(dnnl_stream_create(
-                                        &b->stream, s->dnn->engine, dnnl_stream_default_flags),
+        if (!b || !rs_dnn_check(
+                          dnnl_stream_create(&b->stream, s->dnn->engine, dnnl_stream_default_flags),
                           NULL, err))
                 return false;
         for (int i = 0; i < RS_LAUNCHES_MAX; i++)
@@ -295,8 +297,8 @@ rs_lowered_run(const rs_call *c, int i, void *const *buffers, void *scratch)
 }
 
 bool
-rs_launch_once(const rs_dnn *d, const rs_launch *l, void *const *buffers, void *scratch,
-        resect_error *err)
+rs_launch_once(
+        const rs_dnn *d, const rs_launch *l, void *const *buffers, void *scratch, resect_error *err)
 {
         bound b = {0};
         bool ok = rs_dnn_check(dnnl_stream_create(&b.stream, d->engine, dnnl_stream_default_flags),

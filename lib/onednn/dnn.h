@@ -49,6 +49,9 @@ typedef struct rs_lowered {
 /* False with an error; *unable (may be NULL) tells that oneDNN does not have what was asked for, and err is untouched. */
 bool rs_dnn_check(dnnl_status_t status, bool *unable, resect_error *err) RESECT_MUST;
 
+/* oneDNN's threads are the caller's OpenMP threads: set before a call, and set back to what this returns. */
+int rs_dnn_threads(int n);
+
 bool rs_dnn_make(rs_dnn **out, const resect_plan *p, resect_error *err) RESECT_MUST;
 void rs_dnn_free(void *dnn);
 

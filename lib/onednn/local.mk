@@ -9,7 +9,11 @@ libcore_la_SOURCES += \
 	lib/onednn/choose.c lib/onednn/choose.h \
 	lib/onednn/conv.c \
 	lib/onednn/dnn.c lib/onednn/dnn.h \
-	lib/onednn/lower.c lib/onednn/lower.h
+	lib/onednn/gemm.c \
+	lib/onednn/lower.c lib/onednn/lower.h \
+	lib/onednn/norm.c \
+	lib/onednn/pointwise.c \
+	lib/onednn/pool.c
 else
 libcore_la_SOURCES += lib/onednn/absent.c
 endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * From a plan whose steps run by their operators' own functions to one where fast kernels run what they can. Each step is
- * offered to the lowering of its operator; one that is refused, or has none, stays as it is and reads dense float32. Values
- * have the layout that their maker gives them; where a reader wants another one, a reorder step makes a twin of the value,
- * once for all its readers.
+ * From a plan whose steps run by their operators' own functions to one where fast kernels run what
+ * they can. Each step is offered to the lowering of its operator; one that is refused, or has none,
+ * stays as it is and reads dense float32. Values have the layout that their maker gives them; where
+ * a reader wants another one, a reorder step makes a twin of the value, once for all its readers.
  */
 #include "onednn/lower.h"
 
@@ -15,7 +15,16 @@ static const struct {
         const char *op;
         rs_lowering *lower;
 } table[] = {
+        {"Add", rs_lower_add},
+        {"AveragePool", rs_lower_pool},
+        {"BatchNormalization", rs_lower_norm},
         {"Conv", rs_lower_conv},
+        {"Gemm", rs_lower_gemm},
+        {"GlobalAveragePool", rs_lower_mean},
+        {"MaxPool", rs_lower_pool},
+        {"ReduceMean", rs_lower_mean},
+        {"Relu", rs_lower_relu},
+        {"Sum", rs_lower_add},
 };
 
 dnnl_data_type_t
@@ -208,8 +217,8 @@ pack(const resect_plan *p, int v, const void *from, void *to, resect_error *err)
         if (!rs_launch_reorder(d, &l, &layout->dense, &layout->md, false, err))
                 return false;
         void *scratch = rs_alloc_aligned(l.scratch, err);
-        bool ok = scratch && rs_launch_once(d, &l,
-                                     (void *[]){(void *)(uintptr_t)from, to}, scratch, err);
+        bool ok = scratch &&
+                  rs_launch_once(d, &l, (void *[]){(void *)(uintptr_t)from, to}, scratch, err);
         rs_free_aligned(scratch);
         return ok;
 }
@@ -299,7 +308,7 @@ rs_fast_lower(resect_plan *p, resect_error *err)
         p->fast = l.dnn;
         p->fast_free = rs_dnn_free;
         p->pack = pack;
-        ok = ok && rs_plan_fuse_norms(p, err);
+        ok = ok && (p->no_fusion || rs_plan_fuse_norms(p, err));
         n = p->n_steps;
         for (size_t k = 0; ok && k < n; k++)
                 ok = lower_step(&l, steps[k], err) ||

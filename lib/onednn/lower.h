@@ -15,7 +15,7 @@ typedef struct rs_lower {
 /* Lowers s: sets its kernel, state, scratch, saved, reads, overwrites; takes its inputs in the layouts it wants; says how its
    outputs lie. *done stays false when it cannot, and s is as it was. */
 typedef bool rs_lowering(rs_lower *l, rs_pstep *s, bool *done, resect_error *err);
-rs_lowering rs_lower_conv, rs_lower_norm, rs_lower_pool, rs_lower_global_pool, rs_lower_product, rs_lower_pointwise;
+rs_lowering rs_lower_conv, rs_lower_norm, rs_lower_pool, rs_lower_mean, rs_lower_gemm, rs_lower_relu, rs_lower_add;
 
 /* The layout of a value's bytes, dense ones included. */
 bool rs_lower_md(const rs_lower *l, int v, dnnl_memory_desc_t *md, resect_error *err) RESECT_MUST;

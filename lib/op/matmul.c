@@ -5,13 +5,7 @@
 
 #include <math.h>
 
-typedef struct gemm {
-        int32_t dtype;
-        size_t m, n, k;
-        bool ta, tb;
-        float alpha, beta;
-        size_t ci, cj; /* C's element (i, j) is c[i * ci + j * cj] */
-} gemm;
+typedef struct rs_gemm_facts gemm;
 
 static bool
 gemm_infer(rs_infer *x, resect_error *err)
@@ -59,7 +53,7 @@ gemm_infer(rs_infer *x, resect_error *err)
         gemm *s = RS_STATE(x, gemm, err);
         if (!s)
                 return false;
-        *s = (gemm){.dtype = a->dtype,
+        *s = (struct rs_gemm_facts){.dtype = a->dtype,
                 .m = (size_t)y[0],
                 .n = (size_t)y[1],
                 .k = (size_t)k,

@@ -12,6 +12,15 @@ typedef struct rs_matmul {
         const size_t *at_a, *at_b, *at_y; /* [batch] where each product's operands begin */
 } rs_matmul;
 
+/* The state that Gemm's infer leaves: Y[m, n] = alpha * A B + beta * C. */
+typedef struct rs_gemm_facts {
+        int32_t dtype;
+        size_t m, n, k;
+        bool ta, tb; /* A is stored [k, m], B [n, k] */
+        float alpha, beta;
+        size_t ci, cj; /* C's element (i, j) is c[i * ci + j * cj] */
+} rs_gemm_facts;
+
 /* NumPy's matmul: shapes, output 0, and state, an rs_matmul, and scratch when concrete. A stack of
    As against one B becomes one tall product, unless the caller's rows differ (stacked). */
 bool rs_matmul_infer(rs_infer *x, const rs_type *a, const rs_type *b, int32_t dtype, bool stacked,

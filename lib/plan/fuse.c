@@ -195,6 +195,24 @@ rs_plan_fuse(resect_plan *p, resect_error *err)
 }
 
 bool
+rs_plan_plain_norm(const resect_plan *p, const rs_pstep *s)
+{
+        if (!is(s, "BatchNormalization") || s->n_in != 5 || s->out[0] < 0)
+                return false;
+        const rs_type *x = s->in[0] >= 0 ? &p->values[s->in[0]].type : NULL;
+        bool plain = x && x->dtype == RESECT_FLOAT && x->rank >= 3;
+        for (int i = 0; plain && i < x->rank; i++)
+                plain = x->dims[i] > 0;
+        for (size_t i = 1; plain && i < 5; i++) {
+                const rs_type *t = s->in[i] >= 0 ? &p->values[s->in[i]].type : NULL;
+                plain = t && t->dtype == RESECT_FLOAT && t->rank == 1 && t->dims[0] == x->dims[1];
+        }
+        for (size_t j = 3; plain && j < s->n_out; j++)
+                plain = s->out[j] < 0;
+        return plain;
+}
+
+bool
 rs_plan_fuse_norms(resect_plan *p, resect_error *err)
 {
         struct readers r;
@@ -202,8 +220,7 @@ rs_plan_fuse_norms(resect_plan *p, resect_error *err)
                 return false;
         for (size_t k = 0; k < p->n_steps; k++) {
                 rs_pstep *s = &p->steps[k];
-                if (r.dead[k] || !is(s, "BatchNormalization") || s->out[0] < 0 ||
-                        p->values[s->out[0]].type.dtype != RESECT_FLOAT)
+                if (r.dead[k] || !rs_plan_plain_norm(p, s))
                         continue;
                 fuse_add(p, &r, s);
                 fuse_relu(p, &r, s);

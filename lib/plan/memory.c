@@ -90,9 +90,9 @@ work_in_place(resect_plan *p, struct life *l)
         for (int k = 0; k < (int)p->n_steps; k++) {
                 const rs_pstep *s = &p->steps[k];
                 int a = s->op->alias, out = s->out[0], in = -1;
-                if (s->kernel && s->kernel->adds_in_place)
+                if (s->residual >= 0 && s->kernel && s->kernel->adds_in_place)
                         in = s->residual;
-                else if (a >= 0 && a < (int)s->n_in)
+                else if (s->residual < 0 && a >= 0 && a < (int)s->n_in)
                         in = s->in[a];
                 if (s->view || in < 0 || out < 0)
                         continue;
@@ -206,8 +206,8 @@ find_first_writers(resect_plan *p, const struct life *l, resect_error *err)
         }
         for (int v = 0; start && v < (int)p->n_values; v++)
                 if (p->values[v].has_grad && p->values[v].root == v)
-                        order_gradients(p, l, v, list + start[v],
-                                (size_t)(start[v + 1] - start[v]));
+                        order_gradients(
+                                p, l, v, list + start[v], (size_t)(start[v + 1] - start[v]));
         return start != NULL;
 }
 

@@ -143,7 +143,9 @@ int rs_plan_home(const resect_plan *p, int v);
 /* fuse.c: BatchNormalization, Add and Relu into the Conv before them. Steps that are swallowed are
  * removed. */
 bool rs_plan_fuse(resect_plan *p, resect_error *err) RESECT_MUST;
-/* For kernels that take Add and Relu into a BatchNormalization, in training plans too. */
+/* For kernels that take Add and Relu into a BatchNormalization that is plain, in training plans too: of float32 throughout,
+   a parameter a channel, no other outputs than running statistics. */
+bool rs_plan_plain_norm(const resect_plan *p, const rs_pstep *s);
 bool rs_plan_fuse_norms(resect_plan *p, resect_error *err) RESECT_MUST;
 /* memory.c: roots, lifetimes, offsets. */
 bool rs_plan_memory(resect_plan *p, resect_error *err) RESECT_MUST;
