@@ -4,6 +4,7 @@
 LOOK =
 CUT =
 RUN =
+MOVE =
 LOOK += tools/resect-info
 LOOK += tools/resect-check
 LOOK += tools/resect-diff
@@ -16,13 +17,15 @@ CUT += tools/resect-freeze
 CUT += tools/resect-fold
 CUT += tools/resect-edit
 CUT += tools/resect-pack
+MOVE += tools/resect-convert
 RUN += tools/resect-run
 RUN += tools/resect-tune
 RUN += tools/resect-eval
 
-bin_PROGRAMS += tools/resect $(LOOK) $(CUT) $(RUN)
+bin_PROGRAMS += tools/resect $(LOOK) $(CUT) $(MOVE) $(RUN)
 
 tools_resect_check_SOURCES = tools/check.c
+tools_resect_convert_SOURCES = tools/convert.c
 tools_resect_diff_SOURCES = tools/diff.c tools/diff.h tools/diff_graph.c tools/diff_print.c tools/diff_run.c \
 	tools/diff_weights.c tools/look.c tools/look.h
 tools_resect_edit_SOURCES = tools/edit.c
@@ -46,7 +49,7 @@ tools_libcli_a_SOURCES = tools/cli.h tools/cli_table.h \
 	tools/cli.c tools/cli_edit.c tools/cli_help.c tools/cli_io.c tools/cli_print.c
 LDADD = tools/libcli.a libresect.la $(JANSSON_LIBS)
 
-PAGES = $(LOOK:=.1) $(CUT:=.1) $(RUN:=.1)
+PAGES = $(LOOK:=.1) $(CUT:=.1) $(MOVE:=.1) $(RUN:=.1)
 man1_MANS += tools/resect.1 $(PAGES)
 CLEANFILES += tools/resect.1 $(PAGES) tools/list.h
 tools/%.1: tools/%$(EXEEXT)
@@ -59,4 +62,5 @@ LIST_ROW = sed -n 's/\\(aq/'"'"'/g; s/^resect\\-\([a-z]*\) \\- \(.*\)/TOOL("\1",
 tools/list.h: $(PAGES)
 	$(AM_V_GEN){ echo 'GROUP("Look")'; $(LIST_ROW) $(LOOK:=.1) /dev/null; \
 		echo 'GROUP("Cut and graft")'; $(LIST_ROW) $(CUT:=.1) /dev/null; \
+		echo 'GROUP("Weights to and from other frameworks")'; $(LIST_ROW) $(MOVE:=.1) /dev/null; \
 		echo 'GROUP("Run and train")'; $(LIST_ROW) $(RUN:=.1) /dev/null; } > $@.new && mv $@.new $@

@@ -12,5 +12,6 @@
 #include "resect/edit.h"
 #include "resect/train.h"
 #include "resect/study.h"
+#include "resect/weights.h"
 
 #endif

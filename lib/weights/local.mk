@@ -1,10 +1,19 @@
 # SPDX-License-Identifier: 0BSD
 libcore_la_SOURCES += \
 	lib/weights/checkpoint.c lib/weights/weights.h \
+	lib/weights/convert.c lib/weights/convert.h \
+	lib/weights/derive.c \
 	lib/weights/format.c lib/weights/formats.h \
+	lib/weights/into.c \
 	lib/weights/json.c lib/weights/json.h \
 	lib/weights/names_torchvision.c \
 	lib/weights/npz.c \
 	lib/weights/permute.c \
+	lib/weights/prove.c \
+	lib/weights/recognise.c \
 	lib/weights/safetensors.c \
-	lib/weights/scheme.c lib/weights/schemes.h
+	lib/weights/scheme.c lib/weights/schemes.h \
+	lib/weights/set.c lib/weights/set.h \
+	lib/weights/set_model.c \
+	lib/weights/variant.c \
+	lib/weights/write.c

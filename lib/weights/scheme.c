@@ -204,3 +204,17 @@ rs_scheme_name(const rs_scheme *s, const rs_net *net, const rs_place *at, rs_rol
                 return false;
         return fill(&m, slot, size, false) && (m.varied || !m.alternative);
 }
+
+bool
+rs_scheme_prefix(const rs_scheme *s, const rs_net *net, char out[RS_NAME_MAX])
+{
+        const rs_place nowhere = {.conv = 1};
+        struct making m = {.scheme = s,
+                .net = net,
+                .at = &nowhere,
+                .out = out,
+                .module = "",
+                .module_size = 0};
+        out[0] = '\0';
+        return s->prefix && fill(&m, s->prefix, strlen(s->prefix), false);
+}

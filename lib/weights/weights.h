@@ -171,7 +171,8 @@ typedef enum rs_stride {
 
 typedef enum rs_pool1 {
         RS_POOL1_EVEN, /* 3x3, stride 2, padded by 1 on every side */
-        RS_POOL1_END   /* padded at the end alone: TensorFlow's SAME, Caffe's ceil mode */
+        RS_POOL1_END,  /* padded at the end alone: TensorFlow's SAME, Caffe's ceil mode */
+        RS_POOL1_ZERO  /* as EVEN, but with zeros: after no ReLU that is another thing (Keras v2) */
 } rs_pool1;
 
 enum { RS_BIAS_STEM = 1, RS_BIAS_CONV1 = 2, RS_BIAS_CONV2 = 4, RS_BIAS_CONV3 = 8, RS_BIAS_DOWN = 16, RS_BIAS_ALL = 31 };
@@ -221,6 +222,9 @@ enum { RS_NAME_MAX = 512, RS_ALTERNATIVES_MAX = 16 };
    so many alternatives. */
 bool rs_scheme_name(const rs_scheme *s, const rs_net *net, const rs_place *at, rs_role role, int alternative,
         char out[RS_NAME_MAX]);
+
+/* The scheme's prefix, filled in for the network; false when it has none. */
+bool rs_scheme_prefix(const rs_scheme *s, const rs_net *net, char out[RS_NAME_MAX]);
 
 const rs_scheme *rs_scheme_list(size_t i); /* NULL past the end */
 const rs_scheme *rs_scheme_find(const char *name);

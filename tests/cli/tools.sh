@@ -11,6 +11,7 @@ check 'the build made man pages' test "$(echo "$tools" | wc -l)" -ge 9
 words() {
         case $1 in
         resect-info | resect-check | resect-strip) echo "$2" ;;
+        resect-convert) echo "--to npz $2" ;;
         resect-diff) echo "$2 $2" ;;
         resect-edit) echo "--canon $2" ;;
         resect-eval) echo "$2 $T/pictures" ;;

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: 0BSD */
+/*
+ * Weights to and from other frameworks: files of many formats, under the names that each framework gives, into ONNX models and
+ * out of them, with every tensor accounted for.
+ */
+#ifndef RESECT_WEIGHTS_H
+#define RESECT_WEIGHTS_H
+
+#include "resect/edit.h"
+#include "resect/model.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The formats of files, and the naming schemes; false past the end. Texts are the library's own. */
+typedef struct resect_weights_format {
+        const char *name, *help;
+        const char *suffix; /* ".safetensors"; "" when it has none */
+        bool reads, writes, many; /* many: several files, or a folder, so that standard output will not do */
+} resect_weights_format;
+RESECT_API bool resect_weights_format_at(size_t i, resect_weights_format *out);
+/* The format that a file's name stands for, or NULL. */
+RESECT_API const char *resect_weights_format_of(const char *path);
+typedef struct resect_weights_names {
+        const char *name, *help;
+} resect_weights_names;
+RESECT_API bool resect_weights_names_at(size_t i, resect_weights_names *out);
+
+/* Weights: of a file, or of a model. */
+typedef struct resect_weights resect_weights;
+
+typedef struct resect_weights_options {
+        const char *format; /* NULL: found from the first bytes */
+        const char *names;  /* the naming scheme; NULL: recognised */
+        resect_read_options read;
+} resect_weights_options;
+
+/*
+ * Reads a checkpoint, a folder of .npy files, or an ONNX model (whose tensors are known by its structure); "-" is standard input.
+ * Fails with IO, FORMAT, UNSUPPORTED, NOMEM. Names that nothing recognises are no failure here: see recognised. Free with
+ * resect_weights_free, after all models that they were put into.
+ */
+RESECT_API resect_weights *resect_weights_read(const char *path, const resect_weights_options *options, resect_error *err)
+        RESECT_MUST;
+/* The weights of a model that stays the caller's and must outlive them. */
+RESECT_API resect_weights *resect_weights_of_model(resect_model *m, resect_error *err) RESECT_MUST;
+RESECT_API void resect_weights_free(resect_weights *w); /* NULL is fine */
+
+typedef struct resect_weights_info {
+        const char *path, *format; /* "onnx" for a model */
+        bool recognised;
+        const char *why_not;       /* when they are not: one line */
+        const char *names;         /* the scheme, "onnx" for a model; NULL when not recognised */
+        const char *prefix;        /* what stands before all names */
+        char family[64];           /* "resnet101", "residual network 3-3-3" */
+        char variant[128];         /* "stride on conv1 (v1)" */
+        int64_t classes;           /* 0: no classifier */
+        bool bn_folded;
+        const char *input;         /* preprocessing, as in resect.input; NULL unknown */
+        size_t n_tensors, n_skipped;
+} resect_weights_info;
+RESECT_API const resect_weights_info *resect_weights_info_of(const resect_weights *w);
+/* Tensor i as the file has it, and what it is ("layer1.0.conv1.weight"; NULL: nothing that is known). False past the end. */
+RESECT_API bool resect_weights_tensor(const resect_weights *w, size_t i, resect_tensor_info *out, const char **meaning);
+/* Its values, copied; free with resect_tensor_free. */
+RESECT_API bool resect_weights_values(const resect_weights *w, size_t i, resect_tensor *out, resect_error *err) RESECT_MUST;
+/* What in the file is no tensor that could be taken, and text that it carries; false past the end. */
+RESECT_API bool resect_weights_skipped(const resect_weights *w, size_t i, const char **name, const char **why);
+RESECT_API bool resect_weights_meta(const resect_weights *w, size_t i, const char **key, const char **value);
+
+/*
+ * The account of a conversion: each tensor of the source was "used" (detail: where it went), "dropped" (detail: why) or
+ * "unmatched"; each tensor of the result was "filled" (detail: from where), "defaulted" (detail: why) or is "missing".
+ */
+typedef struct resect_account {
+        bool result; /* a tensor of the result; else one of the source */
+        const char *tensor, *state, *detail;
+} resect_account;
+typedef void resect_on_account(void *ctx, const resect_account *a);
+
+typedef enum resect_variant_from {
+        RESECT_VARIANT_REFUSE,  /* weights that were trained with other strides or another first pool: GRAPH */
+        RESECT_VARIANT_WEIGHTS, /* the graph is changed to what the weights were trained with */
+        RESECT_VARIANT_MODEL    /* the graph is right */
+} resect_variant_from;
+
+typedef struct resect_convert_options {
+        bool partial; /* go on with tensors that are unmatched or missing */
+        resect_variant_from variant;
+        resect_dtype dtype; /* of what is written; RESECT_UNDEFINED: each tensor keeps its own */
+        resect_on_account *account; /* may be NULL */
+        resect_on_note *note;       /* may be NULL */
+        void *ctx;
+} resect_convert_options;
+
+typedef struct resect_conversion {
+        size_t used, dropped, unmatched;   /* of the source */
+        size_t filled, defaulted, missing; /* of the result */
+        bool complete; /* nothing unmatched, nothing missing */
+        bool exact;    /* every value is the source's own, to the bit */
+        size_t rounded;            /* tensors that changed their type */
+        double max_abs, max_rel;   /* how far: |a - b|, and that against the tensor's largest |a| */
+        size_t overflowed;         /* values that became infinite */
+} resect_conversion;
+
+/*
+ * Puts weights into a model of the same structure. Not complete and not partial: the model is unusable and nothing should be done with
+ * it. A classifier of another number of classes is left as it is. Records resect.input where the naming scheme implies one. The
+ * model borrows values from w. Fails with GRAPH (another network, another variant), ARG, NOMEM, IO.
+ */
+RESECT_API bool resect_weights_into(const resect_weights *w, resect_model *m, const resect_convert_options *options,
+        resect_conversion *out, resect_error *err) RESECT_MUST;
+
+/* A fresh model of the network that the weights are of: its depth, variant, epsilon, classes. Fails with UNSUPPORTED when resect-new
+   has no such network. */
+RESECT_API resect_model *resect_weights_graph(const resect_weights *w, const resect_convert_options *options, resect_error *err)
+        RESECT_MUST;
+
+/*
+ * Writes weights as a file of some format under some names; names NULL: what the format usually has. "-" is standard output. Not
+ * complete and not partial: nothing is written.
+ */
+RESECT_API bool resect_weights_write(const resect_weights *w, const char *path, const char *format, const char *names,
+        const resect_convert_options *options, resect_conversion *out, resect_error *err) RESECT_MUST;
+
+/*
+ * Proof. prove: what both have is the same, to the bit (tolerance 0), or, everything folded into the Convs, within tolerance of
+ * each tensor's largest value; *compared counts tensors. run_both: two models give the same outputs on small random input, within
+ * tolerance of their scale. GRAPH, with the place, when not.
+ */
+RESECT_API bool resect_weights_prove(
+        const resect_weights *a, const resect_weights *b, double tolerance, size_t *compared, resect_error *err) RESECT_MUST;
+RESECT_API bool resect_weights_run_both(const resect_weights *a, const resect_weights *b, double tolerance, resect_difference *out,
+        resect_error *err) RESECT_MUST;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: 0BSD */
+/* Weights as a file: every unit made as the scheme wants it, under the scheme's names, and handed
+ * to the format. */
+#include <stdio.h>
+#include <string.h>
+#include "weights/convert.h"
+
+struct writing {
+        const resect_weights *w;
+        const rs_scheme *s;
+        const resect_convert_options *o;
+        rs_arena arena;
+        rs_entry *entries;
+        size_t n, cap;
+        rs_ledger ledger;
+        rs_rounding rounding;
+        resect_error *err;
+};
+
+/* The place's name, prefix and all; NULL with a reason when the scheme has none. */
+static const char *
+name_of(struct writing *k, const rs_place *at, rs_role role)
+{
+        char name[RS_NAME_MAX], prefix[RS_NAME_MAX] = "", canonical[RS_NAME_MAX];
+        const rs_net *net = &k->w->set.net;
+        if (!rs_scheme_name(k->s, net, at, role, 0, name)) {
+                rs_canonical_name(net, at, role, canonical);
+                return RS_FAIL_NULL(
+                        k->err, RESECT_UNSUPPORTED, "%s has no name for %s", k->s->name, canonical);
+        }
+        if (k->s->prefix && !rs_scheme_prefix(k->s, net, prefix))
+                return RS_FAIL_NULL(
+                        k->err, RESECT_UNSUPPORTED, "%s: its prefix does not fit", k->s->name);
+        return rs_arena_printf(&k->arena, k->err, "%s%s", prefix, name);
+}
+
+static bool
+add(struct writing *k, const char *name, const rs_entry *e, const char *why, const char *from)
+{
+        if (!name)
+                return false;
+        if (k->n == k->cap) {
+                size_t cap = k->cap * 2 + 512;
+                rs_entry *more = rs_grow(k->entries, cap, sizeof *more, k->err);
+                if (!more)
+                        return false;
+                k->entries = more;
+                k->cap = cap;
+        }
+        k->entries[k->n] = *e;
+        k->entries[k->n++].name = name;
+        return rs_filled(&k->ledger, name, why ? "defaulted" : "filled", why ? why : from);
+}
+
+static bool
+add_number(
+        struct writing *k, const rs_place *at, rs_role role, const rs_entry *own, const char *why)
+{
+        const char *name = name_of(k, at, role);
+        static const int64_t one_dim = 1;
+        static const unsigned char zero[8], one[4] = {0, 0, 0x80, 0x3f};
+        const rs_entry count = {
+                .dtype = RESECT_INT64, .count = 1, .bytes = 8, .data = {zero, 8}, .dims = &one_dim};
+        const rs_entry factor = {.dtype = RESECT_FLOAT,
+                .rank = 1,
+                .dims = &one_dim,
+                .count = 1,
+                .bytes = 4,
+                .data = {one, 4}};
+        if (own && role == RS_BN_COUNT) {
+                rs_used(&k->ledger, own, name);
+                return add(k, name, own, NULL, own->name);
+        }
+        return add(k, name, role == RS_BN_COUNT ? &count : &factor, why, NULL);
+}
+
+static bool
+add_norm(struct writing *k, const rs_unit *u, const rs_made *made, const char *names[6])
+{
+        static const rs_role roles[] = {RS_BN_GAMMA, RS_BN_BETA, RS_BN_MEAN, RS_BN_VAR};
+        for (int i = 0; i < 4; i++) {
+                if (!k->s->slots[roles[i]])
+                        return rs_fail(k->err, RESECT_UNSUPPORTED,
+                                "%s stores no BatchNormalization", k->s->name);
+                names[2 + i] = name_of(k, &u->bn, roles[i]);
+                const rs_entry *from = u->norm[i] ? u->norm[i] : u->bias;
+                if (!add(k, names[2 + i], &made->norm[i], made->why_norm[i],
+                            from ? from->name : NULL))
+                        return false;
+        }
+        if (k->s->slots[RS_BN_COUNT] &&
+                !add_number(k, &u->bn, RS_BN_COUNT, u->count,
+                        "a counter that PyTorch wants; training starts it anew"))
+                return false;
+        return !k->s->slots[RS_BN_FACTOR] ||
+               add_number(k, &u->bn, RS_BN_FACTOR, NULL, "what mean and variance are divided by");
+}
+
+static bool
+add_unit(struct writing *k, const rs_unit *u)
+{
+        rs_want want = {.bias = u->has_conv &&
+                                (k->s->folded || rs_scheme_bias(k->s, &k->w->set.net, &u->conv)),
+                .bn = u->has_bn && !k->s->folded,
+                .epsilon = k->s->epsilon,
+                .dtype = (int32_t)(k->o ? k->o->dtype : 0),
+                .kernel = k->s->kernel,
+                .rounding = &k->rounding};
+        const char *names[6] = {NULL};
+        rs_made made;
+        if (!rs_unit_make(&k->w->set, u, &want, &k->arena, &made, k->err))
+                return false;
+        k->ledger.sum->exact &= made.exact;
+        if (u->has_conv) {
+                names[0] = name_of(k, &u->conv, RS_CONV_WEIGHT);
+                if (!add(k, names[0], &made.weight, NULL, u->weight->name))
+                        return false;
+        }
+        if (want.bias) {
+                names[1] = name_of(k, &u->conv, RS_CONV_BIAS);
+                const rs_entry *from = u->bias ? u->bias : u->norm[RS_BETA];
+                if (!add(k, names[1], &made.bias, made.why_bias, from ? from->name : NULL))
+                        return false;
+        }
+        if (want.bn && !add_norm(k, u, &made, names))
+                return false;
+        rs_unit_used(&k->ledger, u, names);
+        return true;
+}
+
+static bool
+add_head(struct writing *k)
+{
+        const rs_set *set = &k->w->set;
+        const rs_want want = {.dtype = (int32_t)(k->o ? k->o->dtype : 0),
+                .kernel = k->s->kernel,
+                .rounding = &k->rounding};
+        rs_entry weight, bias;
+        if (!set->net.head)
+                return true;
+        if (!rs_head_make(set, k->s->head_in_out, k->s->head_conv, &want, &k->arena, &weight, &bias,
+                    k->err))
+                return false;
+        const char *name = name_of(k, &set->head.conv, RS_HEAD_WEIGHT);
+        rs_used(&k->ledger, set->head.weight, name);
+        if (!add(k, name, &weight, NULL, set->head.weight->name))
+                return false;
+        if (!bias.count)
+                return true;
+        name = name_of(k, &set->head.conv, RS_HEAD_BIAS);
+        rs_used(&k->ledger, set->head.bias, name);
+        return add(k, name, &bias, NULL, set->head.bias->name);
+}
+
+/* What is no residual network, or is to keep its names: entry by entry. */
+static bool
+add_as_it_is(struct writing *k)
+{
+        const rs_checkpoint *c = k->w->checkpoint;
+        int32_t dtype = (int32_t)(k->o ? k->o->dtype : 0);
+        for (size_t i = 0; i < c->n_entries; i++) {
+                rs_entry e = c->entries[i];
+                bool real = e.dtype == RESECT_FLOAT || e.dtype == RESECT_DOUBLE ||
+                            e.dtype == RESECT_FLOAT16 || e.dtype == RESECT_BFLOAT16;
+                if (dtype && real && dtype != e.dtype &&
+                        !rs_cast_entry(&c->entries[i], dtype, &k->rounding, &k->arena, &e, k->err))
+                        return false;
+                rs_used(&k->ledger, &c->entries[i], c->entries[i].name);
+                if (!add(k, c->entries[i].name, &e, NULL, c->entries[i].name))
+                        return false;
+        }
+        return true;
+}
+
+/* Who reads the file under these names will build this network. */
+static bool
+variant_fits(const struct writing *k)
+{
+        const rs_net *net = &k->w->set.net;
+        rs_variant meant = rs_variant_of_scheme(k->s, net);
+        char a[128], b[128];
+        if (k->s->preactivation != net->preactivation)
+                return rs_fail(k->err, RESECT_GRAPH,
+                        "%s names the tensors of %s networks; this one is %s", k->s->name,
+                        k->s->preactivation ? "pre-activation (v2)" : "v1",
+                        net->preactivation ? "v2" : "v1");
+        if (rs_variant_same(&k->w->set.variant, &meant) ||
+                (k->o && k->o->variant != RESECT_VARIANT_REFUSE))
+                return true;
+        rs_variant_words(&k->w->set.variant, net, a);
+        rs_variant_words(&meant, net, b);
+        return rs_fail(k->err, RESECT_GRAPH,
+                "the weights belong to %s; a network under the names of %s has %s: they fit, but "
+                "it would compute something else "
+                "(--variant-from model writes them all the same)",
+                a, k->s->name, b);
+}
+
+static bool
+collect(struct writing *k)
+{
+        const rs_set *set = &k->w->set;
+        if (!k->s)
+                return add_as_it_is(k);
+        if (!variant_fits(k))
+                return false;
+        for (size_t i = 0; i < set->n; i++)
+                if (!add_unit(k, &set->units[i]))
+                        return false;
+        return add_head(k);
+}
+
+static bool
+choose(struct writing *k, const rs_format *f, const char *names)
+{
+        const resect_weights *w = k->w;
+        if (names && !(k->s = rs_scheme_find(names)))
+                return rs_fail(k->err, RESECT_ARG, "there are no names called '%s'", names);
+        if (!names && w->checkpoint && !f->scheme)
+                return true; /* from one file to another: the names stay */
+        if (!names)
+                k->s = rs_scheme_find(f->scheme ? f->scheme : "torchvision");
+        /* A format's own v2 names, where it has them. */
+        if (!names && k->s && w->info.recognised && w->set.net.preactivation &&
+                !k->s->preactivation) {
+                char v2[64];
+                snprintf(v2, sizeof v2, "%s-v2", k->s->name);
+                k->s = rs_scheme_find(v2) ? rs_scheme_find(v2) : k->s;
+        }
+        if (w->info.recognised)
+                return true;
+        if (k->err)
+                *k->err = w->why;
+        return false;
+}
+
+bool
+resect_weights_write(const resect_weights *w, const char *path, const char *format,
+        const char *names, const resect_convert_options *o, resect_conversion *out,
+        resect_error *err)
+{
+        struct writing k = {.w = w, .o = o, .err = err};
+        const rs_format *f = rs_format_find(format);
+        if (!f)
+                return rs_fail(err, RESECT_ARG, "there is no format called '%s'", format);
+        if (f->many && !strcmp(path, "-"))
+                return rs_fail(
+                        err, RESECT_ARG, "%s is more than one file: say where (-o)", f->name);
+        bool ok = rs_ledger_start(&k.ledger, w, out, err) && choose(&k, f, names) && collect(&k);
+        rs_ledger_end(&k.ledger, ok ? o : NULL);
+        if (ok && (out->complete || (o && o->partial))) {
+                rs_writing writing = {.path = path,
+                        .entries = k.entries,
+                        .n_entries = k.n,
+                        .net = k.s ? &w->set.net : NULL,
+                        .scheme = k.s};
+                if (w->checkpoint) {
+                        writing.meta = w->checkpoint->meta;
+                        writing.n_meta = w->checkpoint->n_meta;
+                }
+                ok = rs_format_write(f, &writing, err);
+        }
+        out->rounded = k.rounding.tensors;
+        out->max_abs = k.rounding.max_abs;
+        out->max_rel = k.rounding.max_rel;
+        out->overflowed = k.rounding.overflowed;
+        out->exact &= !out->rounded;
+        rs_free(k.entries);
+        rs_arena_free(&k.arena);
+        return ok;
+}
