@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: 0BSD
 libcore_la_SOURCES += \
 	lib/base/clock.c lib/base/clock.h \
+	lib/base/crc32c.c lib/base/crc32c.h \
 	lib/base/error.c lib/base/error.h \
 	lib/base/map.c lib/base/map.h \
 	lib/base/mem.c lib/base/mem.h \

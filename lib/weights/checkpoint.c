@@ -185,11 +185,35 @@ sniff(const rs_checkpoint *c, const rs_input *in)
         return NULL;
 }
 
+/* A name that is only what the names of several files begin with becomes the first file's. */
+static bool
+complete(rs_checkpoint *c, resect_error *err)
+{
+        struct stat st;
+        const rs_format *f;
+        if (!strcmp(c->path, "-") || stat(c->path, &st) == 0)
+                return true;
+        for (size_t i = 0; (f = rs_format_list(i)); i++) {
+                if (!f->stem || (c->format && c->format != f))
+                        continue;
+                char *path = rs_arena_printf(&c->arena, err, "%s%s", c->path, f->stem);
+                if (!path)
+                        return false;
+                if (stat(path, &st) == 0) {
+                        c->path = path;
+                        break;
+                }
+        }
+        return true;
+}
+
 static bool
 read_into(rs_checkpoint *c, resect_error *err)
 {
         struct stat st;
         const rs_input *in = NULL;
+        if (!complete(c, err))
+                return false;
         bool folder = strcmp(c->path, "-") != 0 && stat(c->path, &st) == 0 && S_ISDIR(st.st_mode);
         if (!folder && !(in = rs_checkpoint_open(c, c->path, err)))
                 return false;

@@ -3,3 +3,5 @@
 FORMAT(safetensors)
 FORMAT(npz)
 FORMAT(npy)
+FORMAT(flax)
+FORMAT(tf)

@@ -3,9 +3,11 @@ libcore_la_SOURCES += \
 	lib/weights/checkpoint.c lib/weights/weights.h \
 	lib/weights/convert.c lib/weights/convert.h \
 	lib/weights/derive.c \
+	lib/weights/flax.c lib/weights/flax_write.c lib/weights/flax.h \
 	lib/weights/format.c lib/weights/formats.h \
 	lib/weights/into.c \
 	lib/weights/json.c lib/weights/json.h \
+	lib/weights/msgpack.c lib/weights/msgpack.h \
 	lib/weights/names_torchvision.c \
 	lib/weights/npz.c \
 	lib/weights/permute.c \
@@ -15,5 +17,7 @@ libcore_la_SOURCES += \
 	lib/weights/scheme.c lib/weights/schemes.h \
 	lib/weights/set.c lib/weights/set.h \
 	lib/weights/set_model.c \
+	lib/weights/sstable.c lib/weights/sstable.h \
+	lib/weights/tf.c \
 	lib/weights/variant.c \
 	lib/weights/write.c

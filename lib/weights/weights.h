@@ -247,6 +247,7 @@ typedef struct rs_format {
         const char *name, *help;
         const char *const *suffixes; /* ".safetensors", ends with NULL; the first is the usual one */
         const char *scheme;          /* what is written when none is asked for; NULL: torchvision */
+        const char *stem;            /* NAME, where there is none, stands for NAME.index: ".index"; NULL: not so */
         bool many;                   /* more than one file, or a folder: no pipe, and the writer opens its outputs */
         /* Whether it is such a file, from its first bytes (up to 4096; NULL for a folder) and its name. True beyond doubt only: by
            magic and structure where the format has them, by the name where it has none. */

@@ -1,0 +1,529 @@
+/* SPDX-License-Identifier: 0BSD */
+/*
+ * TensorFlow's checkpoints, version 2 ("tensor bundles",
+ * tensorflow/core/protobuf/tensor_bundle.proto): PREFIX.index is a sorted table from names to
+ * BundleEntryProto, which says type, shape, and where in PREFIX.data-00000-of-00001 the values are.
+ * Any of the three names will do. What Keras saves this way has keys that follow Python's objects;
+ * a graph beside them knows the variables' names, which are taken instead.
+ */
+#include "weights/weights.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/crc32c.h"
+#include "onnx/wire.h"
+#include "tensor/dtype.h"
+#include "weights/sstable.h"
+
+enum { SHARDS_MAX = 1024, KEY_MAX = 4096, NAMES_TOTAL = 32 << 20 };
+
+/* DataType of tensorflow/core/framework/types.proto. */
+static const struct {
+        uint64_t code;
+        int32_t dtype;
+} types[] = {{1, RESECT_FLOAT}, {2, RESECT_DOUBLE}, {3, RESECT_INT32}, {4, RESECT_UINT8},
+        {5, RESECT_INT16}, {6, RESECT_INT8}, {8, RESECT_COMPLEX64}, {9, RESECT_INT64},
+        {10, RESECT_BOOL}, {14, RESECT_BFLOAT16}, {17, RESECT_UINT16}, {18, RESECT_COMPLEX128},
+        {19, RESECT_FLOAT16}, {22, RESECT_UINT32}, {23, RESECT_UINT64}, {24, RESECT_FLOAT8E5M2},
+        {25, RESECT_FLOAT8E4M3FN}};
+enum { N_TYPES = sizeof types / sizeof *types, DT_STRING = 7 };
+
+static const char index_suffix[] = ".index", data_suffix[] = ".data-00000-of-00001";
+static const char object_graph[] = "_CHECKPOINTABLE_OBJECT_GRAPH";
+
+/* Length of the path without .index or .data-NNNNN-of-NNNNN; its whole length when it has neither.
+ */
+static size_t
+prefix_length(const char *path)
+{
+        size_t n = strlen(path), i = sizeof index_suffix - 1, d = sizeof data_suffix - 1;
+        if (n > i && !strcmp(path + n - i, index_suffix))
+                return n - i;
+        if (n <= d)
+                return n;
+        for (size_t k = 0; k < d; k++) {
+                char want = data_suffix[k], got = path[n - d + k];
+                if (want >= '0' && want <= '9' ? got < '0' || got > '9' : got != want)
+                        return n;
+        }
+        return n - d;
+}
+
+/* Reading */
+
+struct reading {
+        rs_checkpoint *c;
+        char *prefix;
+        const rs_input **shards; /* NULL: not opened yet */
+        uint64_t n_shards;       /* 0: no header has come */
+        size_t named;
+        rs_map full_names; /* of keys, from the graph of objects */
+        bool wants_graph;  /* the first of two walks looks for that alone */
+};
+
+/* Where a tensor's bytes are, and what their checksum must be. */
+struct place {
+        rs_span bytes;
+        uint32_t crc;
+};
+
+static bool
+fetch(const rs_entry *e, rs_arena *scratch, rs_span *out, resect_error *err)
+{
+        const struct place *p = e->ctx;
+        (void)scratch;
+        *out = p->bytes;
+        return rs_crc32c_mask(rs_crc32c(0, p->bytes.data, p->bytes.size)) == p->crc ||
+               rs_fail(err, RESECT_FORMAT, "%s: the checksum is wrong", e->name);
+}
+
+/* BundleEntryProto, and what it takes of TensorShapeProto. */
+struct bundle_entry {
+        uint64_t type, shard, offset, size;
+        uint32_t crc;
+        bool sliced, unknown_rank;
+        int rank;
+        int64_t dims[RESECT_RANK_MAX + 1];
+};
+
+static bool
+parse_shape(rs_span s, struct bundle_entry *e)
+{
+        rs_field f, d;
+        while (rs_wire_next(&s, &f)) {
+                e->unknown_rank |= f.number == 3 && f.type == RS_WIRE_VARINT && f.value;
+                if (f.number != 2 || f.type != RS_WIRE_LEN)
+                        continue;
+                uint64_t size = 0;
+                rs_span dim = f.body;
+                while (rs_wire_next(&dim, &d))
+                        if (d.number == 1 && d.type == RS_WIRE_VARINT)
+                                size = d.value;
+                if (dim.size || size > INT64_MAX)
+                        return false;
+                if (e->rank <= RESECT_RANK_MAX)
+                        e->dims[e->rank++] = (int64_t)size;
+        }
+        return s.size == 0;
+}
+
+static bool
+parse_entry(rs_span s, struct bundle_entry *e)
+{
+        rs_field f;
+        *e = (struct bundle_entry){0};
+        while (rs_wire_next(&s, &f)) {
+                bool number = f.type == RS_WIRE_VARINT;
+                if (f.number == 1 && number)
+                        e->type = f.value;
+                else if (f.number == 2 && f.type == RS_WIRE_LEN) {
+                        if (!parse_shape(f.body, e))
+                                return false;
+                } else if (f.number == 3 && number)
+                        e->shard = f.value;
+                else if (f.number == 4 && number)
+                        e->offset = f.value;
+                else if (f.number == 5 && number)
+                        e->size = f.value;
+                else if (f.number == 6 && f.type == RS_WIRE_32)
+                        e->crc = (uint32_t)f.value;
+                else if (f.number == 7)
+                        e->sliced = true;
+        }
+        return s.size == 0;
+}
+
+static bool
+read_header(struct reading *r, rs_span s, resect_error *err)
+{
+        rs_field f, v;
+        uint64_t shards = 0, big = 0, consumer = 0;
+        bool old = false;
+        while (rs_wire_next(&s, &f)) {
+                old |= f.number == 1 && f.type == RS_WIRE_LEN;
+                if (f.number == 1 && f.type == RS_WIRE_VARINT)
+                        shards = f.value;
+                else if (f.number == 2 && f.type == RS_WIRE_VARINT)
+                        big = f.value;
+                else if (f.number == 3 && f.type == RS_WIRE_LEN)
+                        while (rs_wire_next(&f.body, &v))
+                                if (v.number == 2 && v.type == RS_WIRE_VARINT)
+                                        consumer = v.value;
+        }
+        if (old)
+                return rs_fail(err, RESECT_UNSUPPORTED,
+                        "a TensorFlow checkpoint of version 1, which is not read; "
+                        "tf.train.Saver writes version 2");
+        if (s.size)
+                return rs_fail(err, RESECT_FORMAT, "a table, but not TensorFlow's");
+        if (shards == 0 || shards > SHARDS_MAX || big || consumer > 1)
+                return rs_fail(err, RESECT_UNSUPPORTED, "%s%llu files of data%s",
+                        consumer > 1 ? "for a later TensorFlow, " : "", (unsigned long long)shards,
+                        big ? ", big-endian" : "");
+        r->n_shards = shards;
+        r->shards = RS_NEW(&r->c->arena, (size_t)shards, const rs_input *, err);
+        return r->shards != NULL;
+}
+
+/* The file of data that an entry names, and its bytes there. */
+static bool
+bytes_of(struct reading *r, const struct bundle_entry *e, rs_span *out, resect_error *err)
+{
+        if (e->shard >= r->n_shards)
+                return rs_fail(err, RESECT_FORMAT, "file %llu of %llu",
+                        (unsigned long long)e->shard, (unsigned long long)r->n_shards);
+        const rs_input **in = &r->shards[e->shard];
+        if (!*in) {
+                char *path = rs_arena_printf(&r->c->arena, err, "%s.data-%05u-of-%05u", r->prefix,
+                        (unsigned)e->shard, (unsigned)r->n_shards);
+                if (!path || !(*in = rs_checkpoint_open(r->c, path, err)))
+                        return false;
+        }
+        if (e->offset > (*in)->size || e->size > (*in)->size - e->offset)
+                return rs_fail(err, RESECT_FORMAT,
+                        "bytes %llu to %llu + %llu, but the file of data has %zu",
+                        (unsigned long long)e->offset, (unsigned long long)e->offset,
+                        (unsigned long long)e->size, (*in)->size);
+        *out = (rs_span){(*in)->data + e->offset, (size_t)e->size};
+        return true;
+}
+
+/* Whether it is a variable of an optimiser, or of the training: beside `x` stands `x/Momentum`. */
+static const char *
+no_weight(const struct reading *r, const char *name)
+{
+        static const char *const slots[] = {"Momentum", "Adam", "Adam_1", "RMSProp", "RMSProp_1",
+                "Adagrad", "Ftrl", "Ftrl_1", "ExponentialMovingAverage",
+                "AdamWeightDecayOptimizer"};
+        const char *last = strrchr(name, '/');
+        char base[KEY_MAX + 1];
+        if (strstr(name, "/.OPTIMIZER_SLOT/") || !strncmp(name, "optimizer/", 10))
+                return "the optimiser's state";
+        if (!strncmp(name, "save_counter/", 13) || !strcmp(name, "global_step"))
+                return "a count of steps";
+        if (!strcmp(last ? last + 1 : name, "mean_rgb"))
+                return "the pictures' mean";
+        for (size_t i = 0; last && i < sizeof slots / sizeof *slots; i++)
+                if (!strcmp(last + 1, slots[i])) {
+                        memcpy(base, name, (size_t)(last - name));
+                        base[last - name] = '\0';
+                        return rs_checkpoint_find(r->c, base) ? "the optimiser's state" : NULL;
+                }
+        return NULL;
+}
+
+static bool
+take_tensor(struct reading *r, const char *key, const struct bundle_entry *e, resect_error *err)
+{
+        int32_t dtype = 0;
+        const char *full = rs_map_get(&r->full_names, key), *why = no_weight(r, key);
+        for (size_t i = 0; i < N_TYPES; i++)
+                if (types[i].code == e->type)
+                        dtype = types[i].dtype;
+        if (why)
+                return rs_checkpoint_skip(r->c, key, err, "%s", why);
+        if (e->sliced)
+                return rs_checkpoint_skip(r->c, key, err, "a variable in several parts");
+        if (!dtype || e->unknown_rank)
+                return rs_checkpoint_skip(r->c, key, err,
+                        e->type == DT_STRING ? "text" : "elements of TensorFlow's type %llu",
+                        (unsigned long long)e->type);
+        struct place *p = RS_NEW(&r->c->arena, 1, struct place, err);
+        size_t count, bytes;
+        if (!p || !bytes_of(r, e, &p->bytes, err) ||
+                (e->rank <= RESECT_RANK_MAX &&
+                        !rs_tensor_extent(dtype, e->rank, e->dims, &count, &bytes, err)))
+                return false;
+        p->crc = e->crc;
+        if (e->rank <= RESECT_RANK_MAX && bytes != e->size)
+                return rs_fail(err, RESECT_FORMAT, "%llu bytes of data for a shape that takes %zu",
+                        (unsigned long long)e->size, bytes);
+        return rs_checkpoint_add_lazy(
+                r->c, full ? full : key, dtype, e->rank, e->dims, fetch, p, err);
+}
+
+/* SavedTensor of TrackableObjectGraph: full_name is 2, checkpoint_key 3. */
+static bool
+take_full_name(struct reading *r, rs_span s, resect_error *err)
+{
+        rs_span name = {0}, key = {0};
+        rs_field f;
+        void *old;
+        while (rs_wire_next(&s, &f))
+                if (f.type == RS_WIRE_LEN && (f.number == 2 || f.number == 3))
+                        *(f.number == 2 ? &name : &key) = f.body;
+        if (!name.size || !key.size || name.size > KEY_MAX || key.size > KEY_MAX ||
+                memchr(name.data, 0, name.size) || memchr(key.data, 0, key.size))
+                return true;
+        char *k = rs_arena_strndup(&r->c->arena, (const char *)key.data, key.size, err);
+        char *n = rs_arena_strndup(&r->c->arena, (const char *)name.data, name.size, err);
+        return k && n && rs_map_put(&r->full_names, k, n, &old, err);
+}
+
+/* The graph of objects, a TrackableObjectGraph in a tensor of one string: its length, a checksum of
+ * that, its bytes. What cannot be understood is left: the keys are names, too. */
+static bool
+read_graph(struct reading *r, const struct bundle_entry *e, resect_error *err)
+{
+        rs_span bytes;
+        rs_field node, attribute;
+        uint64_t length;
+        if (e->type != DT_STRING || e->rank || !bytes_of(r, e, &bytes, err))
+                return e->type != DT_STRING || e->rank;
+        if (!rs_wire_varint(&bytes, &length) || bytes.size < 4 || length != bytes.size - 4)
+                return true;
+        bytes = (rs_span){bytes.data + 4, bytes.size - 4};
+        while (rs_wire_next(&bytes, &node))
+                if (node.number == 1 && node.type == RS_WIRE_LEN)
+                        while (rs_wire_next(&node.body, &attribute))
+                                if (attribute.number == 2 && attribute.type == RS_WIRE_LEN &&
+                                        !take_full_name(r, attribute.body, err))
+                                        return false;
+        return true;
+}
+
+static bool
+visit(void *ctx, rs_span key, rs_span value, resect_error *err)
+{
+        struct reading *r = ctx;
+        struct bundle_entry e;
+        char name[KEY_MAX + 1];
+        if (!key.size)
+                return r->n_shards || read_header(r, value, err);
+        if (!r->n_shards)
+                return rs_fail(
+                        err, RESECT_FORMAT, "a table, but not TensorFlow's: it has no header");
+        bool graph =
+                key.size == sizeof object_graph - 1 && !memcmp(key.data, object_graph, key.size);
+        if (r->wants_graph && !graph)
+                return true;
+        if (key.size > KEY_MAX || memchr(key.data, 0, key.size))
+                return r->wants_graph || key.data[0] == 0 ||
+                       rs_fail(err, RESECT_UNSUPPORTED, "a name of %zu bytes, or with a NUL",
+                               key.size);
+        memcpy(name, key.data, key.size);
+        name[key.size] = '\0';
+        r->named += key.size;
+        if (r->named > NAMES_TOTAL)
+                return rs_fail(err, RESECT_UNSUPPORTED, "names of more than %d bytes", NAMES_TOTAL);
+        if (!parse_entry(value, &e))
+                return rs_fail(err, RESECT_FORMAT, "%s: damaged", name);
+        if (r->wants_graph)
+                return read_graph(r, &e, err);
+        if (graph)
+                return rs_checkpoint_skip(r->c, name, err, "how the objects were nested");
+        return take_tensor(r, name, &e, err) || rs_fail_at(err, "%s", name);
+}
+
+static bool
+read(rs_checkpoint *c, const rs_input *in, resect_error *err)
+{
+        struct reading r = {.c = c, .wants_graph = true};
+        size_t n = prefix_length(c->path);
+        if (!in || !strcmp(c->path, "-"))
+                return rs_fail(err, RESECT_UNSUPPORTED,
+                        "%s: a TensorFlow checkpoint is two files: name PREFIX.index", c->path);
+        r.prefix = rs_arena_strndup(&c->arena, c->path, n, err);
+        if (!r.prefix)
+                return false;
+        if (c->path[n] == '.' && c->path[n + 1] == 'd') {
+                char *index = rs_arena_printf(&c->arena, err, "%s%s", r.prefix, index_suffix);
+                if (!index || !(in = rs_checkpoint_open(c, index, err)))
+                        return false;
+        }
+        rs_span file = {in->data, in->size};
+        bool ok = rs_sstable_walk(file, visit, &r, err);
+        r.wants_graph = false;
+        ok = ok && rs_sstable_walk(file, visit, &r, err);
+        if (ok && !r.n_shards)
+                ok = rs_fail(err, RESECT_FORMAT, "a table, but not TensorFlow's: it has no header");
+        rs_map_free(&r.full_names);
+        return ok || rs_fail_at(err, "%s", c->path);
+}
+
+/* A table's first entry is the header: nothing shared, an empty key, and a message that begins with
+ * the number of files; in version 1, a message of messages. The name counts, too: files of data
+ * have no other mark. */
+static bool
+sniff(const unsigned char *head, size_t size, const char *path)
+{
+        uint64_t length;
+        size_t n = prefix_length(path);
+        if (!head)
+                return false;
+        if (path[n] == '.' && path[n + 1] == 'd')
+                return true;
+        if (size < 8 || head[0] || head[1])
+                return false;
+        if (path[n] == '.')
+                return true;
+        rs_span at = {head + 2, size - 2};
+        return rs_wire_varint(&at, &length) && at.size > 4 && length > 1 &&
+               ((at.data[0] == 0x08 && at.data[2] == 0x1a) ||
+                       (at.data[0] == 0x0a && (at.data[2] == 0x0a || at.data[3] == 0x0a)));
+}
+
+/* Writing */
+
+/* An entry as it is written, before the index is sorted. */
+struct written {
+        const rs_entry *e;
+        uint64_t type, offset;
+        uint32_t crc;
+};
+
+static int
+by_name(const void *a, const void *b)
+{
+        return strcmp(((const struct written *)a)->e->name, ((const struct written *)b)->e->name);
+}
+
+static void
+put_number(rs_buf *b, unsigned field, uint64_t v)
+{
+        unsigned char s[20];
+        if (!v)
+                return;
+        size_t n = rs_wire_put_varint(s, field << 3);
+        rs_buf_add(b, s, n + rs_wire_put_varint(s + n, v));
+}
+
+static void
+put_message(rs_buf *b, unsigned field, const rs_buf *m)
+{
+        unsigned char s[20];
+        size_t n = rs_wire_put_varint(s, field << 3 | RS_WIRE_LEN);
+        rs_buf_add(b, s, n + rs_wire_put_varint(s + n, m->size));
+        rs_buf_add(b, m->data, m->size);
+        b->oom |= m->oom;
+}
+
+static void
+put_bundle_entry(rs_buf *b, const struct written *w)
+{
+        rs_buf shape = {0}, dim = {0};
+        unsigned char crc[5] = {6 << 3 | RS_WIRE_32};
+        for (int i = 0; i < w->e->rank; i++) {
+                dim.size = 0;
+                put_number(&dim, 1, (uint64_t)w->e->dims[i]);
+                put_message(&shape, 2, &dim);
+        }
+        put_number(b, 1, w->type);
+        put_message(b, 2, &shape);
+        put_number(b, 4, w->offset);
+        put_number(b, 5, w->e->bytes);
+        for (int i = 0; i < 4; i++)
+                crc[1 + i] = (unsigned char)(w->crc >> 8 * i);
+        rs_buf_add(b, crc, 5);
+        rs_buf_free(&dim);
+        rs_buf_free(&shape);
+}
+
+static bool
+write_data(rs_output *out, struct written *list, size_t n, resect_error *err)
+{
+        uint64_t at = 0;
+        for (size_t i = 0; i < n; i++) {
+                rs_arena scratch = {0};
+                rs_span bytes;
+                bool ok = rs_entry_bytes(list[i].e, &scratch, &bytes, err) &&
+                          rs_output_put(out, &bytes, 1, err);
+                if (ok) {
+                        list[i].offset = at;
+                        list[i].crc = rs_crc32c_mask(rs_crc32c(0, bytes.data, bytes.size));
+                        at += bytes.size;
+                }
+                rs_arena_free(&scratch);
+                if (!ok)
+                        return false;
+        }
+        return true;
+}
+
+static bool
+write_index(rs_output *out, struct written *list, size_t n, resect_error *err)
+{
+        /* one file, little-endian, version 1 */
+        static const unsigned char header[] = {0x08, 1, 0x1a, 2, 0x08, 1};
+        rs_sstable t = {0};
+        rs_buf value = {0};
+        if (n)
+                qsort(list, n, sizeof *list, by_name);
+        rs_sstable_put(&t, (rs_span){header, 0}, (rs_span){header, sizeof header});
+        for (size_t i = 0; i < n; i++) {
+                const char *name = list[i].e->name;
+                value.size = 0;
+                put_bundle_entry(&value, &list[i]);
+                t.out.oom |= value.oom;
+                rs_sstable_put(&t, (rs_span){(const unsigned char *)name, strlen(name)},
+                        (rs_span){value.data, value.size});
+        }
+        bool ok = rs_sstable_end(&t, err) && rs_output_bytes(out, t.out.data, t.out.size, err);
+        rs_buf_free(&value);
+        rs_sstable_free(&t);
+        return ok;
+}
+
+/* The index comes last: without it there is no checkpoint. */
+static bool
+write_files(const char *prefix, struct written *list, size_t n, resect_error *err)
+{
+        char path[4096];
+        for (int index = 0; index < 2; index++) {
+                int length = snprintf(
+                        path, sizeof path, "%s%s", prefix, index ? index_suffix : data_suffix);
+                if (length < 0 || (size_t)length >= sizeof path)
+                        return rs_fail(err, RESECT_ARG, "%s: too long a name", prefix);
+                rs_output *out = rs_output_open(path, err);
+                if (!out)
+                        return false;
+                if (!(index ? write_index : write_data)(out, list, n, err)) {
+                        rs_output_abandon(out);
+                        return false;
+                }
+                if (!rs_output_close(out, err))
+                        return false;
+        }
+        return true;
+}
+
+static bool
+write(const rs_writing *w, resect_error *err)
+{
+        if (!strcmp(w->path, "-"))
+                return rs_fail(err, RESECT_UNSUPPORTED,
+                        "a TensorFlow checkpoint is two files and cannot go through a pipe");
+        struct written *list = rs_alloc(w->n_entries + 1, sizeof *list, err);
+        rs_arena names = {0};
+        char *prefix = rs_arena_strndup(&names, w->path, prefix_length(w->path), err);
+        bool ok = list && prefix;
+        for (size_t i = 0; ok && i < w->n_entries; i++) {
+                list[i].e = &w->entries[i];
+                for (size_t k = 0; k < N_TYPES; k++)
+                        if (types[k].dtype == list[i].e->dtype)
+                                list[i].type = types[k].code;
+                ok = (list[i].type && list[i].e->name[0]) ||
+                     rs_fail(err, RESECT_UNSUPPORTED, "%s: TensorFlow has no %s", list[i].e->name,
+                             list[i].type ? "variables without a name"
+                                          : resect_dtype_name((resect_dtype)list[i].e->dtype));
+        }
+        ok = ok && write_files(prefix, list, w->n_entries, err);
+        rs_arena_free(&names);
+        rs_free(list);
+        return ok;
+}
+
+static const char *const suffixes[] = {index_suffix, NULL};
+
+const rs_format rs_format_tf = {
+        .name = "tf",
+        .help = "TensorFlow's checkpoints, version 2 (PREFIX.index and PREFIX.data-00000-of-00001)",
+        .suffixes = suffixes,
+        .scheme = "slim",
+        .many = true,
+        .stem = index_suffix,
+        .sniff = sniff,
+        .read = read,
+        .write = write,
+};
