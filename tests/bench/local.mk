@@ -10,6 +10,10 @@ EXTRA_DIST += tests/bench/run.sh tests/bench/pipe.sh tests/bench/bench.py tests/
 	tests/bench/ort_peer.js
 CLEANFILES += $(EXTRA_PROGRAMS) tests/bench/results.tsv tests/bench/results.json
 
+# That it measures at all is part of check.
+dist_check_SCRIPTS += tests/cli/bench.sh
+tests/cli/bench.log: tests/bench/resect_peer$(EXEEXT) tests/bench/fma_peak$(EXEEXT)
+
 .PHONY: bench
 bench: all $(EXTRA_PROGRAMS)
 	RESECT_BIN='$(abs_top_builddir)/tools' RESECT_BUILD='$(abs_top_builddir)' BENCH_WITH='$(BENCH_WITH)' \

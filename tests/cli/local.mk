@@ -10,4 +10,3 @@ dist_check_SCRIPTS += tests/cli/cut_input.sh
 dist_check_SCRIPTS += tests/cli/tune.sh
 tests/cli/tune.log: tests/unit/test_train$(EXEEXT)
 dist_check_SCRIPTS += tests/cli/edits.sh
-EXTRA_DIST += tests/bench/pipe.sh
