@@ -248,7 +248,7 @@ def head():
 
 
 def peak():
-    say('\n5. Share of the machine\'s FMA peak, measured before and after (the best counts), in FLOPs of direct convolution over time: forward'
+    say('\n5. Share of the machine\'s FMA peak, measured in every round (the best counts), in FLOPs of direct convolution over time: forward'
         ' 2 x MACs, training 2 x (3 x MACs - those of the first Conv, whose data gradient nobody needs), whatever the kernels do instead')
     data = noise(16, 224)
     times, racers = race([('forward f32', lambda: resect('forward', 'f32', 8)), ('forward bf16', lambda: resect('forward', 'bf16', 8)),
@@ -299,7 +299,7 @@ def files():
 
 
 def scale():
-    say('\n7. Cost: forward f32, ms an image; the share of the work is 1 where cost grows as the work does')
+    say('\n7. Cost: forward f32; ratio: milliseconds of a thread for 224 x 224 pixels, over those of the first line (1: cost grows as the work)')
     base = None
 
     def one(batch, size, threads):
@@ -317,7 +317,6 @@ def scale():
             base = base or statistics.median(unit)
             row('%s: batch %d, %d x %d, %d thread%s' % (name, batch, size, size, threads, 's' * (threads > 1)), times, None, 'ms/image',
                 [u / base for u in unit])
-    say('  ratio: milliseconds of a thread for 224 x 224 pixels, over those of the first line')
     table('cost', [(8, 224, THREADS)] + [(b, 224, THREADS) for b in (1, 2, 4, 16, 32)])
     table('cost', [(8, s, THREADS) for s in (64, 112, 160, 320, 448)])
     threads, every = 1, []
@@ -374,12 +373,16 @@ def main():
     for key, value in about.items():
         say('%-12s %s' % (key, value))
     start = time.monotonic()
+    broken = False
     for name in wanted:
         began = time.monotonic()
         try:
             SECTIONS[name]()
         except Absent as absent:
             say('%s SKIPPED: %s' % (name, absent))
+        except subprocess.CalledProcessError as failed:
+            broken = True
+            say('%s BROKEN: %s' % (name, failed))
         say('  (%s: %.0f s)' % (name, time.monotonic() - began))
     os.makedirs(OUT, exist_ok=True)
     about['seconds'] = round(time.monotonic() - start)
@@ -392,7 +395,8 @@ def main():
                   '%.3f' % r['least'], '%.3f' % r['greatest'], '' if r['bar'] is None else '%s %.2f' % (r['bar_is'], r['bar']),
                   {None: '', True: 'yes', False: 'no'}[r['met']], sep='\t', file=f)
     say('\n%d s; %s/results.tsv and results.json' % (about['seconds'], OUT))
+    return 1 if broken else 0
 
 
 with tempfile.TemporaryDirectory(prefix='resect-bench.') as tmp:
-    main()
+    sys.exit(main())

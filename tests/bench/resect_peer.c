@@ -25,6 +25,7 @@ struct job {
         const char *path;
         resect_model *model;
         resect_kernels kernels;
+        resect_precision precision;
         int64_t batch, size;
         int threads;
         uint64_t macs, first; /* an image's; the first Conv's part */
@@ -87,16 +88,22 @@ lap(struct job *j, const char *what)
         return true;
 }
 
+/* Counts multiply-adds; bfloat16 must be what it says: the library falls back to float where the
+ * machine has none. */
 static void
-count_macs(struct job *j, const resect_plan *p)
+look_at(struct job *j, const resect_plan *p)
 {
         resect_step s;
+        bool bf16 = false;
         for (size_t i = 0; resect_plan_step(p, i, &s); i++) {
+                bf16 = bf16 || strstr(s.kernels, "bf16");
                 uint64_t macs = s.macs / (uint64_t)j->batch;
                 j->macs += macs;
                 if (!j->first)
                         j->first = macs;
         }
+        if (j->precision == RESECT_PRECISION_BF16 && !bf16)
+                die("no kernel of the plan computes in bf16 here", NULL);
 }
 
 /* Pictures of noise, the same in every run. */
@@ -121,12 +128,15 @@ make_plan(struct job *j, resect_binding *in)
         if (!resect_tensor_make(
                     &in->tensor, RESECT_FLOAT, 4, (int64_t[]){j->batch, 3, j->size, j->size}, &err))
                 die(j->path, &err);
-        resect_plan_options o = {
-                .inputs = in, .n_inputs = 1, .threads = j->threads, .kernels = j->kernels};
+        resect_plan_options o = {.inputs = in,
+                .n_inputs = 1,
+                .threads = j->threads,
+                .kernels = j->kernels,
+                .precision = j->precision};
         resect_plan *p = resect_plan_make(j->model, &o, &err);
         if (!p)
                 die(j->path, &err);
-        count_macs(j, p);
+        look_at(j, p);
         return p;
 }
 
@@ -189,6 +199,8 @@ train(struct job *j, const char *path)
         o.weight_decay = 1e-4;
         o.threads = j->threads;
         o.kernels = j->kernels;
+        if (j->precision != RESECT_PRECISION_F32)
+                die("training in bf16 is not to be had", NULL);
         j->left = -WARM;
         resect_train_result result;
         if (!resect_train(j->model, d, &o, &(resect_train_events){.ctx = j, .step = on_step},
@@ -214,14 +226,14 @@ main(int argc, char **argv)
 {
         static const char *const jobs[] = {"forward", "train", NULL},
                                  *const kernels[] = {"auto", "fast", "reference", NULL},
-                                 *const precisions[] = {"f32", NULL};
+                                 *const precisions[] = {"f32", "bf16", NULL};
         if (argc < 8)
                 die("forward|train MODEL KERNELS PRECISION BATCH SIZE THREADS [DATA.npz]", NULL);
         resect_error err;
         int what = choose(argv[1], jobs);
-        choose(argv[4], precisions);
         struct job j = {.path = argv[2],
                 .kernels = (resect_kernels)choose(argv[3], kernels),
+                .precision = (resect_precision)choose(argv[4], precisions),
                 .batch = atoi(argv[5]),
                 .size = atoi(argv[6]),
                 .threads = atoi(argv[7])};
