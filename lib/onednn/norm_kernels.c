@@ -20,10 +20,11 @@
 #include "op/util.h"
 
 enum {
-        GROUPS = 4,      /* of lanes in a block, at most: NHWC is cut into columns of 64 channels */
-        PARTS = 32,      /* of a block, at most */
-        PART_ROWS = 128, /* of a part, at least */
-        PANEL = 64,      /* rows that the groups of a block take turns on */
+        GROUPS = 4, /* of lanes in a block, at most: NHWC is cut into columns of 64 channels */
+        PARTS = 32, /* of a block, at most */
+        PART_ROWS = 1024,  /* of a part, at least */
+        SAMPLE = 32,       /* rows of a block that the sums' origin is taken from */
+        PANEL = 64,        /* rows that the groups of a block take turns on */
         TOGETHER = 1 << 20 /* bytes of a block that the threads' caches hold better in pieces */
 };
 
@@ -41,10 +42,10 @@ typedef struct layout {
         size_t parts;
 } layout;
 
-/* What a channel is given before the first pass, what comes out of it, what the second is given;
- * see rs_lanes. */
+/* What a channel is given for the first pass, what comes out of it, what the second is given; see
+ * rs_lanes. */
 typedef struct channel {
-        double k, s, q;
+        double s, q;
         float m, a, b, c;
 } channel;
 
@@ -53,9 +54,9 @@ typedef struct job {
         layout by;
         rs_row_kernel *first, *second; /* either may be NULL */
         rs_rows in_first, in_second;   /* the whole tensors */
-        /* `at` is the channel's first element in a tensor; `write`: results for the caller are to
-         * be stored, too */
-        void (*before)(const struct job *j, size_t image, size_t ch, size_t at, channel *v);
+        bool sample; /* m is to be about the channel's mean before the first pass */
+        /* `write`: results for the caller are to be stored, too */
+        void (*before)(const struct job *j, size_t image, size_t ch, channel *v);
         void (*after)(const struct job *j, size_t image, size_t ch, channel *v, bool write);
         const void *work;
 } job;
@@ -156,40 +157,57 @@ run_rows(const job *j, rs_row_kernel *kernel, const rs_rows *whole, size_t at, s
         }
 }
 
-/* A kernel over one part of a block. */
-static void
-run_part(const job *j, rs_row_kernel *kernel, const rs_rows *whole, size_t block, size_t part,
-        rs_lanes *l)
+/* A row takes turns on `channels`: what a channel gets of so many elements. */
+static size_t
+share(const layout *by, size_t elements)
+{
+        return by->columns ? 1 : elements / by->channels;
+}
+
+static size_t
+rows_of(const layout *by)
+{
+        return by->runs * (by->rows + (by->tail != 0));
+}
+
+/* A kernel over rows i .. last of a block, a run's tail being one, too. Returns how many elements
+ * of a channel that is. */
+static size_t
+run_some(const job *j, rs_row_kernel *kernel, const rs_rows *whole, size_t block, size_t i,
+        size_t last, rs_lanes *l)
 {
         const layout *by = &j->by;
-        const size_t number = block % by->blocks;
+        const size_t number = block % by->blocks, left = j->shape->c - number * by->channels;
         const size_t base = block / by->blocks * by->image_stride + number * by->block_stride;
-        const size_t left = j->shape->c - number * by->channels;
         const size_t width = by->columns ? smaller(by->width, left) : by->width;
-        const size_t per_run = by->rows + (by->tail != 0), units = by->runs * per_run;
-        const size_t last = units * (part + 1) / by->parts;
+        const size_t per_run = by->rows + (by->tail != 0);
+        size_t seen = 0;
 
-        for (size_t i = units * part / by->parts; i < last;) {
+        while (i < last) {
                 const size_t row = i % per_run;
                 const size_t at = base + i / per_run * by->run_stride + row * by->row_stride;
                 size_t n = smaller(last - i, by->rows - row);
                 if (by->groups > 1)
                         n = smaller(n, PANEL);
-                if (n)
+                if (n) {
                         run_rows(j, kernel, whole, at, n, width, l);
-                else
+                        seen += n * share(by, RS_LANES);
+                } else {
                         run_rows(j, kernel, whole, at, n = 1, by->tail, l);
+                        seen += share(by, by->tail);
+                }
                 i += n;
         }
+        return seen;
 }
 
-/* Channels of a block that there are. */
-static size_t
-channels_of(const job *j, size_t block)
+static void
+run_part(const job *j, rs_row_kernel *kernel, const rs_rows *whole, size_t block, size_t part,
+        rs_lanes *l)
 {
-        const layout *by = &j->by;
+        const size_t rows = rows_of(&j->by), parts = j->by.parts;
 
-        return smaller(by->channels, j->shape->c - block % by->blocks * by->channels);
+        run_some(j, kernel, whole, block, rows * part / parts, rows * (part + 1) / parts, l);
 }
 
 /* What the channels know, to the lanes; places beyond the last channel become zero. */
@@ -197,22 +215,29 @@ static void
 set_lanes(const job *j, const channel *v, size_t known, rs_lanes *l)
 {
         memset(l, 0, j->by.groups * sizeof *l);
-        for (size_t i = 0; i < j->by.width; i++) {
-                const size_t ch = i % j->by.channels, lane = i % RS_LANES;
-                rs_lanes *to = &l[i / RS_LANES];
-                if (ch >= known)
-                        continue;
-                to->k[lane] = v[ch].k;
-                to->m[lane] = v[ch].m;
-                to->a[lane] = v[ch].a;
-                to->b[lane] = v[ch].b;
-                to->c[lane] = v[ch].c;
-        }
+        for (size_t first = 0; first < j->by.width; first += j->by.channels)
+                for (size_t ch = 0; ch < known; ch++) {
+                        rs_lanes *to = &l[(first + ch) / RS_LANES];
+                        const size_t lane = (first + ch) % RS_LANES;
+                        to->m[lane] = v[ch].m;
+                        to->a[lane] = v[ch].a;
+                        to->b[lane] = v[ch].b;
+                        to->c[lane] = v[ch].c;
+                }
 }
 
 typedef struct sums {
         double s[GROUPS][RS_LANES], q[GROUPS][RS_LANES];
 } sums;
+
+static void
+get_sums(const job *j, const rs_lanes *l, sums *out)
+{
+        for (size_t g = 0; g < j->by.groups; g++) {
+                memcpy(out->s[g], l[g].s, sizeof l[g].s);
+                memcpy(out->q[g], l[g].q, sizeof l[g].q);
+        }
+}
 
 static void
 first_pass(const job *j, size_t block, size_t part, rs_lanes *l, sums *out)
@@ -222,23 +247,18 @@ first_pass(const job *j, size_t block, size_t part, rs_lanes *l, sums *out)
                 memset(l[g].q, 0, sizeof l[g].q);
         }
         run_part(j, j->first, &j->in_first, block, part, l);
-        for (size_t g = 0; g < j->by.groups; g++) {
-                memcpy(out->s[g], l[g].s, sizeof l[g].s);
-                memcpy(out->q[g], l[g].q, sizeof l[g].q);
-        }
+        get_sums(j, l, out);
 }
 
 /* A part's sums into those of the channels. */
 static void
 add_part(const job *j, const sums *part, size_t known, channel *v)
 {
-        for (size_t i = 0; i < j->by.width; i++) {
-                const size_t ch = i % j->by.channels;
-                if (ch >= known)
-                        continue;
-                v[ch].s += part->s[i / RS_LANES][i % RS_LANES];
-                v[ch].q += part->q[i / RS_LANES][i % RS_LANES];
-        }
+        for (size_t first = 0; first < j->by.width; first += j->by.channels)
+                for (size_t ch = 0; ch < known; ch++) {
+                        v[ch].s += part->s[(first + ch) / RS_LANES][(first + ch) % RS_LANES];
+                        v[ch].q += part->q[(first + ch) / RS_LANES][(first + ch) % RS_LANES];
+                }
 }
 
 typedef struct block_state {
@@ -247,19 +267,41 @@ typedef struct block_state {
         rs_lanes lanes[GROUPS];
 } block_state;
 
+/* Sums are of x less m: were they of x itself, or of x less a single value, which may be an odd
+ * one, a variance much smaller than the squared distance would be lost. */
+static void
+take_sample(const job *j, size_t block, block_state *b)
+{
+        const size_t rows = rows_of(&j->by), parts = j->by.parts;
+        size_t seen = 0;
+        sums sum;
+
+        memset(b->lanes, 0, sizeof b->lanes);
+        for (size_t p = 0; p < parts; p++) {
+                const size_t from = rows * p / parts, most = rows * (p + 1) / parts;
+                seen += run_some(j, j->first, &j->in_first, block, from,
+                        smaller(most, from + SAMPLE / parts), b->lanes);
+        }
+        get_sums(j, b->lanes, &sum);
+        add_part(j, &sum, b->known, b->v);
+        for (size_t i = 0; i < b->known; i++)
+                b->v[i] = (channel){.m = (float)(b->v[i].s / (double)seen)};
+}
+
 static void
 begin_block(const job *j, size_t block, block_state *b)
 {
-        const layout *by = &j->by;
-        const size_t number = block % by->blocks;
+        const size_t number = block % j->by.blocks;
 
-        b->image = block / by->blocks;
-        b->first = number * by->channels;
-        b->known = channels_of(j, block);
+        b->image = block / j->by.blocks;
+        b->first = number * j->by.channels;
+        b->known = smaller(j->by.channels, j->shape->c - b->first);
         memset(b->v, 0, sizeof b->v);
-        const size_t at = b->image * by->image_stride + number * by->block_stride;
-        for (size_t i = 0; i < b->known; i++)
-                j->before(j, b->image, b->first + i, at + i, &b->v[i]);
+        if (j->sample)
+                take_sample(j, block, b);
+        else
+                for (size_t i = 0; i < b->known; i++)
+                        j->before(j, b->image, b->first + i, &b->v[i]);
         set_lanes(j, b->v, b->known, b->lanes);
 }
 
@@ -357,17 +399,6 @@ run(job *j)
                 run_block(j, i);
 }
 
-/* The forward pass. Sums are of x less the channel's first value: were they of x itself, a variance
- * much smaller than the squared mean would be lost. */
-static void
-forward_before(const job *j, size_t image, size_t ch, size_t at, channel *v)
-{
-        const rs_bn *bn = j->work;
-
-        (void)image, (void)ch;
-        v->k = rs_load(bn->x, j->shape->bf16 ? RESECT_BFLOAT16 : RESECT_FLOAT, at);
-}
-
 /* m is the nearest float to the mean; what the rounding took away goes into b. */
 static void
 set_affine(const rs_bn *bn, size_t ch, double mean, double inverse, channel *v)
@@ -394,7 +425,8 @@ forward_after(const job *j, size_t image, size_t ch, channel *v, bool write)
 {
         const rs_bn *bn = j->work;
         const double n = (double)j->shape->n * (double)j->shape->s, off = v->s / n;
-        const double mean = v->k + off, rest = v->q / n - off * off, var = rest < 0 ? 0 : rest;
+        const double mean = (double)v->m + off, rest = v->q / n - off * off,
+                     var = rest < 0 ? 0 : rest;
         const double inverse = 1 / sqrt(var + bn->eps);
 
         (void)image;
@@ -404,12 +436,12 @@ forward_after(const job *j, size_t image, size_t ch, channel *v, bool write)
 }
 
 static void
-frozen_before(const job *j, size_t image, size_t ch, size_t at, channel *v)
+frozen_before(const job *j, size_t image, size_t ch, channel *v)
 {
         const rs_bn *bn = j->work;
         const double mean = bn->mean ? (double)bn->mean[ch] : 0;
 
-        (void)image, (void)at;
+        (void)image;
         set_affine(bn, ch, mean, bn->mean ? 1 / sqrt((double)bn->var[ch] + bn->eps) : 1, v);
 }
 
@@ -425,7 +457,8 @@ rs_bn_forward(const rs_bn_shape *shape, const rs_bn *bn)
                 .in_first = {.at = {[RS_X] = x}},
                 .in_second = {.at = {[RS_X] = x, [RS_RESIDUAL] = residual, [RS_OUT] = bn->y},
                         .relu = bn->relu},
-                .before = bn->training ? forward_before : frozen_before,
+                .sample = bn->training,
+                .before = frozen_before,
                 .after = forward_after,
                 .work = bn};
 
@@ -452,12 +485,12 @@ inverse_of(const job *j, size_t ch)
 }
 
 static void
-backward_before(const job *j, size_t image, size_t ch, size_t at, channel *v)
+backward_before(const job *j, size_t image, size_t ch, channel *v)
 {
         const rs_bn_grad *g = j->work;
 
-        (void)image, (void)at;
-        v->k = mean_of(j, ch);
+        (void)image;
+        v->m = (float)mean_of(j, ch);
         v->a = (float)((double)g->scale[ch] * inverse_of(j, ch));
 }
 
@@ -470,16 +503,17 @@ backward_after(const job *j, size_t image, size_t ch, channel *v, bool write)
         const double n = (double)j->shape->n * (double)j->shape->s;
         const double mean = mean_of(j, ch), inverse = inverse_of(j, ch),
                      a = (double)g->scale[ch] * inverse;
-        const double b = -a * inverse * inverse * v->q / n;
+        const double rest = mean - (double)v->m,
+                     q = v->q - rest * v->s; /* rest: what m's rounding took away */
+        const double b = -a * inverse * inverse * q / n;
 
         (void)image;
         if (write && g->dscale)
-                g->dscale[ch] = (float)((double)g->dscale[ch] + v->q * inverse);
+                g->dscale[ch] = (float)((double)g->dscale[ch] + q * inverse);
         if (write && g->dshift)
                 g->dshift[ch] = (float)((double)g->dshift[ch] + v->s);
-        v->m = (float)mean;
         v->b = (float)b;
-        v->c = (float)(-a * v->s / n - b * (mean - (double)v->m));
+        v->c = (float)(-a * v->s / n - b * rest);
 }
 
 void
@@ -508,9 +542,9 @@ rs_bn_backward(const rs_bn_shape *shape, const rs_bn_grad *grad)
 }
 
 static void
-sum_before(const job *j, size_t image, size_t ch, size_t at, channel *v)
+sum_before(const job *j, size_t image, size_t ch, channel *v)
 {
-        (void)j, (void)image, (void)ch, (void)at;
+        (void)j, (void)image, (void)ch;
         v->a = 1;
 }
 
@@ -535,11 +569,10 @@ typedef struct mean_work {
 } mean_work;
 
 static void
-mean_before(const job *j, size_t image, size_t ch, size_t at, channel *v)
+mean_before(const job *j, size_t image, size_t ch, channel *v)
 {
         const mean_work *w = j->work;
 
-        (void)at;
         if (w->dy)
                 v->b = (float)((double)w->dy[image * j->shape->c + ch] / (double)j->shape->s);
 }

@@ -8,16 +8,21 @@
 #include "onednn/rows.h"
 
 #include <stdint.h>
+#if defined(__x86_64__) || defined(__i386__)
+#include <immintrin.h>
+#define RS_X86 1
+#endif
 
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
 #else
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
+#define ALWAYS __attribute__((always_inline))
 
 /* Vectors for VL floats: V and I of floats and their bits, U the bits unsigned, B as many bfloat16,
- * E and H half as many floats and bfloat16, D as many doubles as E has floats. _U: as they lie in
- * memory. */
+ * E half as many floats, D as many doubles as E has floats. VU, BU, EU, DU: as they lie in memory.
+ */
 #define VECTORS(vl)                                                                           \
         typedef float V_##vl __attribute__((vector_size((vl)*4)));                            \
         typedef float VU_##vl __attribute__((vector_size((vl)*4), aligned(4), may_alias));    \
@@ -25,10 +30,6 @@
         typedef uint32_t U_##vl __attribute__((vector_size((vl)*4)));                         \
         typedef uint16_t B_##vl __attribute__((vector_size((vl)*2)));                         \
         typedef uint16_t BU_##vl __attribute__((vector_size((vl)*2), aligned(2), may_alias)); \
-        typedef float EU_##vl __attribute__((vector_size((vl)*2), aligned(4), may_alias));    \
-        typedef float E_##vl __attribute__((vector_size((vl)*2)));                            \
-        typedef uint32_t F_##vl __attribute__((vector_size((vl)*2)));                         \
-        typedef uint16_t HU_##vl __attribute__((vector_size(vl), aligned(2), may_alias));     \
         typedef double D_##vl __attribute__((vector_size((vl)*4)));                           \
         typedef double DU_##vl __attribute__((vector_size((vl)*4), aligned(8), may_alias));
 VECTORS(4)
@@ -42,97 +43,112 @@ VECTORS(16)
 #define U PASTE(U, VL)
 #define B PASTE(B, VL)
 #define BU PASTE(BU, VL)
-#define E PASTE(E, VL)
-#define EU PASTE(EU, VL)
-#define F PASTE(F, VL)
-#define HU PASTE(HU, VL)
 #define D PASTE(D, VL)
 #define DU PASTE(DU, VL)
 
+/* How an element type lies in memory. ROUND: to what it can hold; CUT: stores what has been
+ * rounded. */
+typedef float T_f32;
 #define LOAD_f32(p) (*(const VU *)(p))
-#define LOAD_HALF_f32(p) (*(const EU *)(p))
 #define STORE_f32(p, v) (*(VU *)(p) = (v))
-#define LOAD_bf16(p) ((V)(__builtin_convertvector(*(const BU *)(p), U) << 16))
-#define LOAD_HALF_bf16(p) ((E)(__builtin_convertvector(*(const HU *)(p), F) << 16))
-/* A NaN stays one: the sum below could carry its fraction away. */
-#define STORE_bf16(p, v)                                                          \
-        do {                                                                      \
-                const V value_ = (v);                                             \
-                const U bits_ = (U)value_, nan_ = (U)(value_ != value_);          \
-                const U round_ = (bits_ + 0x7fff + (bits_ >> 16 & 1)) >> 16;      \
-                const U kept_ = (round_ & ~nan_) | ((bits_ >> 16 | 0x40) & nan_); \
-                *(BU *)(p) = __builtin_convertvector(kept_, B);                   \
-        } while (0)
+#define CUT_f32 STORE_f32
+#define ROUND_f32(v) (v)
+typedef uint16_t T_bf16;
+#define LOAD_bf16(p) ((V)(FROM_16(p) << 16))
+#define CUT_bf16(p, v) TO_16(p, (U)(v) >> 16)
+#define STORE_bf16(p, v) CUT_bf16(p, NAME(nearest)(v))
+#define ROUND_bf16(v) ((V)((U)NAME(nearest)(v) & 0xffff0000))
+#define T PASTE(T, TYPE)
+#define LOAD PASTE(LOAD, TYPE)
+#define STORE PASTE(STORE, TYPE)
+#define CUT PASTE(CUT, TYPE)
+#define ROUND PASTE(ROUND, TYPE)
+#define NAME(f) PASTE(ISA, PASTE(TYPE, f))
 
-#define TABLE(isa, type)                                                                       \
-        static const rs_row_kernels isa##_##type = {isa##_##type##_sums, isa##_##type##_apply, \
-                isa##_##type##_gather, isa##_##type##_spread};
+#define TABLE(isa)                                                                     \
+        static const rs_row_kernels isa##_tables[] = {                                 \
+                {isa##_f32_sums, isa##_f32_apply, isa##_f32_gather, isa##_f32_spread}, \
+                {isa##_bf16_sums, isa##_bf16_apply, isa##_bf16_gather, isa##_bf16_spread}};
 
-#define VL 4
+/* A set says how it widens halves of a vector to doubles, 16-bit numbers to vectors and back, and
+ * how it chooses: max(0, v) keeps NaN and -0, as v < 0 ? 0 : v does. */
+#define ISA plain
 #define TARGET
-#define T float
-#define LOAD LOAD_f32
-#define LOAD_HALF LOAD_HALF_f32
-#define STORE STORE_f32
-#define NAME(f) plain_f32_##f
+#define VL 4
+#define LOW(v) ((D){(double)(v)[0], (double)(v)[1]})
+#define HIGH(v) ((D){(double)(v)[2], (double)(v)[3]})
+#define FROM_16(p) ((U){(p)[0], (p)[1], (p)[2], (p)[3]})
+#define TO_16(p, u) (*(BU *)(p) = __builtin_convertvector((u), B))
+#define CHOOSE(if_, then_, else_) ((V)(((I)(then_) & (if_)) | ((I)(else_) & ~(if_))))
+#define RELU(v) CHOOSE((v) < (V){0}, (V){0}, v)
+#define IF_ABOVE_0(y, v) CHOOSE((y) > (V){0}, v, (V){0})
+#define IF_NAN(v, then_, else_) CHOOSE((v) != (v), then_, else_)
+#define TYPE f32
 #include "onednn/rows.inc.h"
-#undef T
-#undef LOAD
-#undef LOAD_HALF
-#undef STORE
-#undef NAME
-#define T uint16_t
-#define LOAD LOAD_bf16
-#define LOAD_HALF LOAD_HALF_bf16
-#define STORE STORE_bf16
-#define NAME(f) plain_bf16_##f
+#undef TYPE
+#define TYPE bf16
 #include "onednn/rows.inc.h"
-#undef VL
-#undef TARGET
-#undef NAME
-TABLE(plain, f32)
-TABLE(plain, bf16)
+TABLE(plain)
 
-#if defined(__x86_64__) || defined(__i386__)
-#define RS_X86 1
-#define VL 8
+#ifdef RS_X86
+#undef ISA
+#undef TARGET
+#undef VL
+#undef TYPE
+#undef LOW
+#undef HIGH
+#undef FROM_16
+#undef TO_16
+#undef RELU
+#undef IF_ABOVE_0
+#undef IF_NAN
+#define ISA avx2
 #define TARGET __attribute__((target("avx2")))
-#define NAME(f) avx2_bf16_##f
+#define VL 8
+#define LOW(v) ((D)_mm256_cvtps_pd(_mm256_castps256_ps128(v)))
+#define HIGH(v) ((D)_mm256_cvtps_pd(_mm256_extractf128_ps(v, 1)))
+#define FROM_16(p) ((U)_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(p))))
+#define TO_16(p, u)                                                                             \
+        _mm_storeu_si128((__m128i *)(p), _mm_packus_epi32(_mm256_castsi256_si128((__m256i)(u)), \
+                                                 _mm256_extracti128_si256((__m256i)(u), 1)))
+#define RELU(v) _mm256_max_ps((V){0}, v)
+#define IF_ABOVE_0(y, v) _mm256_and_ps(_mm256_cmp_ps(y, (V){0}, _CMP_GT_OQ), v)
+#define IF_NAN(v, then_, else_) _mm256_blendv_ps(else_, then_, _mm256_cmp_ps(v, v, _CMP_UNORD_Q))
+#define TYPE f32
 #include "onednn/rows.inc.h"
-#undef T
-#undef LOAD
-#undef LOAD_HALF
-#undef STORE
-#undef NAME
-#define T float
-#define LOAD LOAD_f32
-#define LOAD_HALF LOAD_HALF_f32
-#define STORE STORE_f32
-#define NAME(f) avx2_f32_##f
+#undef TYPE
+#define TYPE bf16
 #include "onednn/rows.inc.h"
-#undef VL
-#undef TARGET
-#undef NAME
-TABLE(avx2, f32)
-TABLE(avx2, bf16)
+TABLE(avx2)
 
-#define VL 16
+#undef ISA
+#undef TARGET
+#undef VL
+#undef TYPE
+#undef LOW
+#undef HIGH
+#undef FROM_16
+#undef TO_16
+#undef RELU
+#undef IF_ABOVE_0
+#undef IF_NAN
+#define ISA avx512
 #define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl")))
-#define NAME(f) avx512_f32_##f
+#define VL 16
+#define LOW(v) ((D)_mm512_cvtps_pd(_mm512_castps512_ps256(v)))
+#define HIGH(v) ((D)_mm512_cvtps_pd(_mm512_extractf32x8_ps(v, 1)))
+#define FROM_16(p) ((U)_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(p))))
+#define TO_16(p, u) _mm256_storeu_si256((__m256i *)(p), _mm512_cvtepi32_epi16((__m512i)(u)))
+#define RELU(v) _mm512_max_ps((V){0}, v)
+#define IF_ABOVE_0(y, v) _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(y, (V){0}, _CMP_GT_OQ), v)
+#define IF_NAN(v, then_, else_) \
+        _mm512_mask_mov_ps(else_, _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q), then_)
+#define TYPE f32
 #include "onednn/rows.inc.h"
-#undef T
-#undef LOAD
-#undef LOAD_HALF
-#undef STORE
-#undef NAME
-#define T uint16_t
-#define LOAD LOAD_bf16
-#define LOAD_HALF LOAD_HALF_bf16
-#define STORE STORE_bf16
-#define NAME(f) avx512_bf16_##f
+#undef TYPE
+#define TYPE bf16
 #include "onednn/rows.inc.h"
-TABLE(avx512, f32)
-TABLE(avx512, bf16)
+TABLE(avx512)
 #endif
 
 const rs_row_kernels *
@@ -141,9 +157,9 @@ rs_row_kernels_list(size_t i, bool bf16)
 #ifdef RS_X86
         if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
                 __builtin_cpu_supports("avx512vl") && !i--)
-                return bf16 ? &avx512_bf16 : &avx512_f32;
+                return &avx512_tables[bf16];
         if (__builtin_cpu_supports("avx2") && !i--)
-                return bf16 ? &avx2_bf16 : &avx2_f32;
+                return &avx2_tables[bf16];
 #endif
-        return i ? NULL : bf16 ? &plain_bf16 : &plain_f32;
+        return i ? NULL : &plain_tables[bf16];
 }

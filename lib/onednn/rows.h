@@ -22,19 +22,18 @@ typedef struct rs_rows {
 } rs_rows;
 
 typedef struct rs_lanes {
-        double k[RS_LANES];            /* what sums and gather take from x first */
-        double s[RS_LANES], q[RS_LANES]; /* their sums, added to */
+        double s[RS_LANES], q[RS_LANES]; /* sums, added to */
         float m[RS_LANES], a[RS_LANES], b[RS_LANES], c[RS_LANES];
 } rs_lanes;
 
 typedef void rs_row_kernel(const rs_rows *r, rs_lanes *l);
 typedef struct rs_row_kernels {
-        /* s += x - k, q += (x - k)^2 */
+        /* s += x - m, q += (x - m)^2 */
         rs_row_kernel *sums;
         /* OUT = a (x - m) + b, without X: b; then + RESIDUAL; then relu: max(0, OUT) */
         rs_row_kernel *apply;
         /* g = DY (+ DY2), where Y is given: 0 unless y > 0, rounded to the element type; G = g, OUT = a g; s += g, and where X is
-           given q += g (x - k) */
+           given q += g (x - m) */
         rs_row_kernel *gather;
         /* OUT = a g + b (x - m) + c, g from G */
         rs_row_kernel *spread;
