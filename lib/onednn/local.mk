@@ -3,7 +3,9 @@
 libcore_la_SOURCES += \
 	lib/onednn/norm_kernels.c lib/onednn/norm_kernels.h \
 	lib/onednn/onednn.h \
-	lib/onednn/rows.c lib/onednn/rows.h lib/onednn/rows.inc.h
+	lib/onednn/rows.c lib/onednn/rows.h lib/onednn/rows.inc.h \
+	lib/onednn/winograd.c lib/onednn/winograd.h \
+	lib/onednn/winograd_kernels.c lib/onednn/winograd_kernels.h lib/onednn/winograd_tile.inc.h
 if HAVE_ONEDNN
 libcore_la_SOURCES += \
 	lib/onednn/choose.c lib/onednn/choose.h \

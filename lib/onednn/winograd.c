@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: 0BSD */
+/*
+ * How Winograd's convolution walks. The output is cut into tiles of M x M, each a sum over input
+ * channels of A * A products, so that for every point there is a product of matrices, [tiles, C] x
+ * [C, O]. Tiles are taken in groups; what is between the transforms stays in the caches:
+ *
+ *   v   a group's inputs, transformed: [point][block of at most 14 tiles][C / 16][tile][16]
+ *   s   sums of a group for 32 outputs, before their transform: [point][2][tile][16]
+ *   u   weights, read in the order in which they lie: [O / 32][point][C][32], the last chunk
+ * [..][16]
+ *
+ * Either every thread has groups of its own and reads all weights for each of them (many tiles, few
+ * weights), or all threads transform the inputs of many groups together and then share out the
+ * chunks of outputs, so that weights are read once (few tiles, many weights). An output's sum runs
+ * over channels in their order whatever the groups and threads.
+ */
+#include "onednn/winograd.h"
+#include "onednn/winograd_kernels.h"
+
+#include <stdint.h>
+#include <string.h>
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+#include "base/mem.h"
+
+enum {
+        OWN_BYTES = 640 << 10,  /* of v and s of a group that one thread has for itself */
+        OWN_WEIGHTS = 3 << 20,  /* of weights beyond which threads share them */
+        SUM_BYTES = 640 << 10,  /* of s of a group that is shared */
+        SHARED_BYTES = 8 << 20, /* of v of the groups that are done at a time, and of the weight
+                                   gradient's v and z */
+        U_TILES = 24, /* so many tiles' products take as long as the reading of the weights */
+};
+
+/* All that follows from an rs_winograd. */
+typedef struct shape {
+        const rs_wino_kernels *k;
+        size_t points, rows, cols, tiles; /* of the whole batch */
+        size_t ib, ob, chunks;            /* blocks of 16 in and out, chunks of 32 out */
+        size_t groups, together;          /* groups of tiles, and how many are done at a time */
+        size_t v_plane, v_group, s_plane; /* floats */
+        int threads;
+        bool shared;
+        size_t runs, run;                 /* of the weight gradient: runs of at most run tiles */
+        size_t x_plane, z_plane, u_plane; /* its planes */
+} shape;
+
+typedef struct team {
+        size_t rank, size;
+} team;
+
+static team
+this_team(void)
+{
+#ifdef _OPENMP
+        return (team){(size_t)omp_get_thread_num(), (size_t)omp_get_num_threads()};
+#else
+        return (team){0, 1};
+#endif
+}
+
+/* The part of [0, n) that is thread's or block's number i of `of`. */
+static inline size_t
+part(size_t n, size_t i, size_t of)
+{
+        return n * i / of;
+}
+
+static inline size_t
+up(size_t a, size_t b)
+{
+        return (a + b - 1) / b;
+}
+
+/* Planes an odd number of cache lines apart use all sets of a cache. */
+static inline size_t
+plane(size_t floats)
+{
+        return (up(floats, 16) | 1) * 16;
+}
+
+static size_t
+tiles_of(const rs_winograd *p, const rs_wino_kernels *k)
+{
+        return p->n * up(p->oh, k->m) * up(p->ow, k->m);
+}
+
+static size_t
+at_most(size_t n, size_t least)
+{
+        return n < least ? least : n;
+}
+
+static shape
+shape_of(const rs_winograd *p)
+{
+        shape s = {.threads = p->threads < 1 ? 1 : p->threads, .ib = p->c / 16, .ob = p->o / 16};
+        const size_t cost_4 = 36 * (tiles_of(p, &rs_wino_4) + U_TILES);
+        const size_t cost_5 = 49 * (tiles_of(p, &rs_wino_5) + U_TILES);
+
+        s.k = cost_5 < cost_4 ? &rs_wino_5 : &rs_wino_4;
+        s.points = s.k->a * s.k->a;
+        s.rows = up(p->oh, s.k->m);
+        s.cols = up(p->ow, s.k->m);
+        s.tiles = p->n * s.rows * s.cols;
+        s.chunks = up(s.ob, 2);
+        s.shared = s.points * p->c * p->o * sizeof(float) > OWN_WEIGHTS;
+        const size_t v_tile = s.points * p->c * sizeof(float);
+        const size_t s_tile = s.points * RS_WINO_CHUNK * sizeof(float);
+        if (s.shared) {
+                s.groups = up(s.tiles, at_most(SUM_BYTES / s_tile, RS_WINO_BLOCK));
+                s.together = at_most(SHARED_BYTES / (up(s.tiles, s.groups) * v_tile), 1);
+        } else {
+                s.groups = up(s.tiles, at_most(OWN_BYTES / (v_tile + s_tile), RS_WINO_BLOCK));
+                s.together = 1;
+        }
+        if (s.together > s.groups)
+                s.together = s.groups;
+        const size_t most = up(s.tiles, s.groups);
+        s.v_plane = plane(most * p->c);
+        s.v_group = s.points * s.v_plane;
+        s.s_plane = plane(most * RS_WINO_CHUNK);
+
+        s.run = SHARED_BYTES / (s.points * (p->c + p->o) * sizeof(float));
+        s.runs = up(s.tiles, at_most(s.run, 2 * RS_WINO_BLOCK));
+        s.run = up(s.tiles, s.runs);
+        s.x_plane = plane(s.run * p->c);
+        s.z_plane = plane(s.run * p->o);
+        s.u_plane = plane(p->c * p->o);
+        return s;
+}
+
+bool
+rs_winograd_able(const rs_winograd *p)
+{
+        size_t x, y, u;
+
+        if (!rs_wino_able() || !p->n || !p->c || !p->o || !p->h || !p->w || !p->oh || !p->ow)
+                return false;
+        if (p->c % 16 || p->o % 16)
+                return false;
+        /* whatever is counted is below this much: pictures with tiles half empty, 49 points, floats
+         */
+        return rs_mul(p->n, p->h + 8, &x) && rs_mul(x, p->w + 8, &x) && rs_mul(x, p->c, &x) &&
+               rs_mul(p->n, p->oh + 8, &y) && rs_mul(y, p->ow + 8, &y) &&
+               rs_mul(y, p->c + p->o, &y) && rs_mul(p->c, p->o, &u) && rs_add(x, y, &x) &&
+               rs_add(x, u, &x) && x < SIZE_MAX >> 12;
+}
+
+size_t
+rs_winograd_weight_bytes(const rs_winograd *p)
+{
+        return shape_of(p).points * p->c * p->o * sizeof(float);
+}
+
+size_t
+rs_winograd_scratch(const rs_winograd *p)
+{
+        const shape s = shape_of(p);
+        const size_t threads = (size_t)s.threads, sums = threads * s.points * s.s_plane;
+        const size_t forward = (s.shared ? s.together : threads) * s.v_group + sums;
+        const size_t gradient = s.points * (s.x_plane + s.z_plane + s.u_plane);
+
+        return (forward > gradient ? forward : gradient) * sizeof(float);
+}
+
+/* How many of the two vectors of a chunk there are. */
+static inline size_t
+vectors_of(const shape *s, size_t chunk)
+{
+        return s->ob - chunk * 2 < 2 ? 1 : 2;
+}
+
+void
+rs_winograd_weights(const rs_winograd *p, const float *w, bool gradient, float *u)
+{
+        const shape s = shape_of(p);
+        const size_t per_o = gradient ? 9 : p->c * 9, per_c = gradient ? p->o * 9 : 9;
+
+#pragma omp parallel for num_threads(s.threads) schedule(static)
+        for (size_t unit = 0; unit < s.ob * s.ib; unit++) {
+                const size_t b = unit / s.ib, chunk = b / 2, vectors = vectors_of(&s, chunk);
+                float taps[9 * 16];
+
+                for (size_t c = unit % s.ib * 16, end = c + 16; c < end; c++) {
+                        const float *from = w + b * 16 * per_o + c * per_c;
+                        for (size_t o = 0; o < 16; o++)
+                                for (size_t t = 0; t < 9; t++)
+                                        taps[t * 16 + o] = from[o * per_o + (gradient ? 8 - t : t)];
+                        s.k->weights(taps,
+                                u + chunk * s.points * p->c * RS_WINO_CHUNK +
+                                        (c * vectors + b % 2) * 16,
+                                p->c * vectors * 16);
+                }
+        }
+}
+
+/* Where a tile's outputs begin, and in which picture. */
+typedef struct place {
+        size_t picture, y, x;
+} place;
+
+static inline place
+place_of(const shape *s, size_t tile)
+{
+        const size_t each = s->rows * s->cols, in = tile % each;
+
+        return (place){tile / each, in / s->cols * s->k->m, in % s->cols * s->k->m};
+}
+
+typedef struct forward {
+        shape s;
+        rs_wino_map in, out;
+        const float *x, *u, *bias;
+        bool add, relu;
+        float *y;
+} forward;
+
+/* The thread's part of the transformed inputs of a group. */
+static void
+spread(const forward *f, team t, size_t group, float *v)
+{
+        const shape *s = &f->s;
+        const size_t first = part(s->tiles, group, s->groups),
+                     n = part(s->tiles, group + 1, s->groups) - first;
+        const size_t blocks = up(n, RS_WINO_BLOCK), end = part(n, t.rank + 1, t.size);
+
+        for (size_t i = part(n, t.rank, t.size), b = 0; i < end; i++) {
+                while (i >= part(n, b + 1, blocks))
+                        b++;
+                const size_t from = part(n, b, blocks), size = (part(n, b + 1, blocks) - from) * 16;
+                const place at = place_of(s, first + i);
+                s->k->spread(&f->in, f->x + at.picture * s->ib * f->in.h * f->in.w * 16, at.y, at.x,
+                        0, s->ib, v + from * s->ib * 16 + (i - from) * 16, s->v_plane, 2 * size,
+                        size);
+        }
+}
+
+/* A group's outputs of one chunk. */
+static void
+multiply(const forward *f, size_t group, size_t chunk, const float *v, float *sums)
+{
+        const shape *s = &f->s;
+        const size_t first = part(s->tiles, group, s->groups),
+                     n = part(s->tiles, group + 1, s->groups) - first;
+        const size_t blocks = up(n, RS_WINO_BLOCK), vectors = vectors_of(s, chunk);
+        const size_t panel = s->ib * 16 * vectors * 16, lines = up(4 * vectors, blocks);
+        const float *u = f->u + chunk * s->points * s->ib * 16 * RS_WINO_CHUNK;
+
+        for (size_t i = 0; i < s->points; i++, u += panel) {
+                const bool last = i + 1 == s->points && chunk + 1 == s->chunks;
+                const char *ahead = (const char *)(last ? u : u + panel);
+                for (size_t b = 0; b < blocks; b++, ahead += lines * 4 * s->ib * 64) {
+                        const size_t from = part(n, b, blocks);
+                        rs_wino_product(part(n, b + 1, blocks) - from, vectors, s->ib,
+                                v + i * s->v_plane + from * s->ib * 16, u,
+                                sums + i * s->s_plane + from * 16, n * 16, ahead, lines);
+                }
+        }
+        for (size_t i = 0; i < n; i++) {
+                const place at = place_of(s, first + i);
+                for (size_t j = 0; j < vectors; j++) {
+                        const size_t b = chunk * 2 + j;
+                        const rs_wino_end end = {
+                                f->bias ? f->bias + b * 16 : NULL, f->add, f->relu};
+                        s->k->gather(&f->out, sums + (j * n + i) * 16, s->s_plane, at.y, at.x, &end,
+                                f->y + (at.picture * s->ob + b) * f->out.h * f->out.w * 16);
+                }
+        }
+}
+
+/* Every thread on its own. */
+static void
+alone(const forward *f, team t, float *scratch)
+{
+        const shape *s = &f->s;
+        float *v = scratch + t.rank * s->v_group,
+              *sums = scratch + t.size * s->v_group + t.rank * s->points * s->s_plane;
+        const size_t end = part(s->groups, t.rank + 1, t.size);
+
+        for (size_t g = part(s->groups, t.rank, t.size); g < end; g++) {
+                spread(f, (team){0, 1}, g, v);
+                for (size_t chunk = 0; chunk < s->chunks; chunk++)
+                        multiply(f, g, chunk, v, sums);
+        }
+}
+
+/* All threads together. */
+static void
+share(const forward *f, team t, float *scratch)
+{
+        const shape *s = &f->s;
+        float *sums = scratch + s->together * s->v_group + t.rank * s->points * s->s_plane;
+
+        for (size_t g = 0; g < s->groups; g += s->together) {
+                const size_t n = s->groups - g < s->together ? s->groups - g : s->together;
+                const size_t units = n * s->chunks, end = part(units, t.rank + 1, t.size);
+                for (size_t i = 0; i < n; i++)
+                        spread(f, t, g + i, scratch + i * s->v_group);
+#pragma omp barrier
+                for (size_t i = part(units, t.rank, t.size); i < end; i++)
+                        multiply(f, g + i % n, i / n, scratch + i % n * s->v_group, sums);
+#pragma omp barrier
+        }
+}
+
+void
+rs_winograd_forward(const rs_winograd *p, const float *x, const float *u, const float *bias,
+        bool add, bool relu, float *y, void *scratch)
+{
+        const forward f = {shape_of(p), {p->c / 16, p->h, p->w, p->before_h, p->before_w},
+                {p->o / 16, p->oh, p->ow, 0, 0}, x, u, bias, add, relu, y};
+
+#pragma omp parallel num_threads(f.s.threads)
+        if (f.s.shared)
+                share(&f, this_team(), scratch);
+        else
+                alone(&f, this_team(), scratch);
+}
+
+/* Gradients of transformed weights summed over tiles, [point][chunk][C][32]; x and dy are
+   transformed a run of tiles at a time, v [point][C / 16][tile][16] and z [point][chunk][tile][32].
+ */
+typedef struct gradient {
+        shape s;
+        rs_wino_map x_map, dy_map;
+        const float *x, *dy;
+        float *dw, *v, *z, *du;
+} gradient;
+
+static void
+transform_run(const gradient *g, team t, size_t first, size_t n)
+{
+        const shape *s = &g->s;
+        const size_t end = part(n, t.rank + 1, t.size), even = s->ob / 2 * 2;
+
+        for (size_t i = part(n, t.rank, t.size); i < end; i++) {
+                const place at = place_of(s, first + i);
+                const float *dy = g->dy + at.picture * s->ob * g->dy_map.h * g->dy_map.w * 16;
+                s->k->spread(&g->x_map, g->x + at.picture * s->ib * g->x_map.h * g->x_map.w * 16,
+                        at.y, at.x, 0, s->ib, g->v + i * 16, s->x_plane, n * 32, n * 16);
+                s->k->widen(
+                        &g->dy_map, dy, at.y, at.x, 0, even, g->z + i * 32, s->z_plane, n * 32, 16);
+                s->k->widen(&g->dy_map, dy, at.y, at.x, even, s->ob, g->z + i * 16, s->z_plane,
+                        n * 32, 16);
+        }
+}
+
+static void
+multiply_run(const gradient *g, team t, size_t n, bool more)
+{
+        const shape *s = &g->s;
+        const size_t units = s->points * s->chunks, end = part(units, t.rank + 1, t.size);
+
+        for (size_t i = part(units, t.rank, t.size); i < end; i++) {
+                const size_t point = i / s->chunks, chunk = i % s->chunks,
+                             vectors = vectors_of(s, chunk);
+                const float *z = g->z + point * s->z_plane + chunk * n * RS_WINO_CHUNK;
+                float *du = g->du + point * s->u_plane + chunk * s->ib * 16 * RS_WINO_CHUNK;
+                for (size_t b = 0; b < s->ib; b++)
+                        rs_wino_outer(vectors, n, g->v + point * s->x_plane + b * n * 16, z,
+                                du + b * 16 * vectors * 16, more);
+        }
+}
+
+static void
+finish(const gradient *g, team t)
+{
+        const shape *s = &g->s;
+        const size_t units = s->ib * s->ob, end = part(units, t.rank + 1, t.size),
+                     per_o = s->ib * 16 * 9;
+        float taps[9 * 16];
+
+        for (size_t i = part(units, t.rank, t.size); i < end; i++) {
+                const size_t b = i / s->ib, chunk = b / 2, vectors = vectors_of(s, chunk);
+                for (size_t c = i % s->ib * 16, last = c + 16; c < last; c++) {
+                        float *to = g->dw + b * 16 * per_o + c * 9;
+                        s->k->taps(g->du + chunk * s->ib * 16 * RS_WINO_CHUNK +
+                                           (c * vectors + b % 2) * 16,
+                                s->u_plane, taps);
+                        for (size_t o = 0; o < 16; o++)
+                                for (size_t k = 0; k < 9; k++)
+                                        to[o * per_o + k] = taps[k * 16 + o];
+                }
+        }
+}
+
+void
+rs_winograd_weight_gradient(
+        const rs_winograd *p, const float *x, const float *dy, float *dw, void *scratch)
+{
+        gradient g = {shape_of(p), {p->c / 16, p->h, p->w, p->before_h, p->before_w},
+                {p->o / 16, p->oh, p->ow, 0, 0}, x, dy, dw, scratch, NULL, NULL};
+
+        g.z = g.v + g.s.points * g.s.x_plane;
+        g.du = g.z + g.s.points * g.s.z_plane;
+#pragma omp parallel num_threads(g.s.threads)
+        {
+                const team t = this_team();
+                for (size_t r = 0; r < g.s.runs; r++) {
+                        const size_t first = part(g.s.tiles, r, g.s.runs);
+                        const size_t n = part(g.s.tiles, r + 1, g.s.runs) - first;
+                        transform_run(&g, t, first, n);
+#pragma omp barrier
+                        multiply_run(&g, t, n, r > 0);
+#pragma omp barrier
+                }
+                finish(&g, t);
+        }
+}

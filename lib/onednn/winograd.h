@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: 0BSD */
+/*
+ * 3x3 convolutions with stride 1 by Winograd's minimal filtering (Lavin and Gray, "Fast algorithms for convolutional neural
+ * networks", arXiv 1509.09308): forward, the gradient of the data and the gradient of the weights, in float32, for machines with
+ * AVX-512. Activations lie as nChw16c, [N][C / 16][H][W][16]; C and O are multiples of 16.
+ *
+ * A call neither allocates nor fails, and gives the same bits for any number of threads. Against a direct convolution the results
+ * differ by rounding: a few 1e-6 of the largest output.
+ */
+#ifndef RS_ONEDNN_WINOGRAD_H
+#define RS_ONEDNN_WINOGRAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef struct rs_winograd {
+        size_t n, c, o;
+        size_t h, w;            /* input */
+        size_t oh, ow;          /* output */
+        int before_h, before_w; /* zeros above and to the left; those below and to the right follow from oh and ow */
+        int threads;
+} rs_winograd;
+
+/* Whether this machine can and the shape is one of these: sizes at least 1, C and O multiples of 16, nothing overflows. All
+   calls below are for a p that passed. */
+bool rs_winograd_able(const rs_winograd *p);
+
+/* Transformed weights. Their layout follows from all of p but threads. */
+size_t rs_winograd_weight_bytes(const rs_winograd *p);
+/* gradient: the weights of the data gradient. That is a forward call with x = dy and p turned round: c and o exchanged, h, w
+   and oh, ow exchanged, before = 2 - before; w is then dense [p->c, p->o, 3, 3], the very tensor of the forward pass. */
+void rs_winograd_weights(const rs_winograd *p, const float *w /* [O, C, 3, 3] dense */, bool gradient, float *u);
+
+size_t rs_winograd_scratch(const rs_winograd *p); /* bytes, for either of the calls below; 64-byte aligned */
+
+/* y = relu(conv(x, w) + bias + y), bias, the old y and relu only where asked for. */
+void rs_winograd_forward(const rs_winograd *p, const float *x /* [N, C/16, H, W, 16] */, const float *u,
+        const float *bias /* [O] or NULL */, bool add, bool relu, float *y /* [N, O/16, OH, OW, 16] */, void *scratch);
+/* dw is overwritten. */
+void rs_winograd_weight_gradient(const rs_winograd *p, const float *x /* [N, C/16, H, W, 16] */,
+        const float *dy /* [N, O/16, OH, OW, 16] */, float *dw /* [O, C, 3, 3] dense */, void *scratch);
+
+#endif
