@@ -314,7 +314,7 @@ fill_model(resect_weights *source, const resect_convert_options *o)
         resect_model *m;
         resect_convert_options own = *o;
         if (!strcmp(into, "new")) {
-                if (!(m = resect_weights_graph(source, o, &err)))
+                if (!(m = resect_weights_graph(source, &err)))
                         cli_fail(NULL, &err);
                 own.variant = RESECT_VARIANT_WEIGHTS;
         } else

@@ -112,10 +112,9 @@ typedef struct resect_conversion {
 RESECT_API bool resect_weights_into(const resect_weights *w, resect_model *m, const resect_convert_options *options,
         resect_conversion *out, resect_error *err) RESECT_MUST;
 
-/* A fresh model of the network that the weights are of: its depth, variant, epsilon, classes. Fails with UNSUPPORTED when resect-new
-   has no such network. */
-RESECT_API resect_model *resect_weights_graph(const resect_weights *w, const resect_convert_options *options, resect_error *err)
-        RESECT_MUST;
+/* A fresh model of the network that the weights are of, for resect_weights_into with RESECT_VARIANT_WEIGHTS, which moves strides and sets
+   epsilon. Fails with UNSUPPORTED when resect-new has no such network. */
+RESECT_API resect_model *resect_weights_graph(const resect_weights *w, resect_error *err) RESECT_MUST;
 
 /*
  * Writes weights as a file of some format under some names; names NULL: what the format usually has. "-" is standard output. Not

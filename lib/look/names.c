@@ -132,6 +132,8 @@ name_stem(resect_anatomy *a, resect_error *err)
                 const rs_node *n = chain.at[i];
                 bool conv = rs_is_conv(n);
                 convs += conv;
+                if (!convs && rs_is_norm(n)) /* on the picture itself: MXNet's v2 */
+                        name_node(a, n, "stem.bn0", "bn0");
                 if (!convs || (!conv && !rs_is_norm(n) &&
                                       !(with_constant(a, n, "Add") && rs_is_conv(chain.at[i - 1]))))
                         continue;

@@ -364,6 +364,7 @@ rs_unit_used(rs_ledger *l, const rs_unit *from, const char *const names[6])
         for (int i = 0; i < 4; i++)
                 rs_used(l, from->norm[i], names[2 + i] ? names[2 + i] : names[1]);
         rs_used(l, from->factor, names[2 + RS_VAR] ? names[2 + RS_VAR] : names[1]);
+        rs_dropped(l, from->fixed, "taken as 1, as it was when it was trained (fix_gamma)");
         rs_dropped(l, from->count, "a counter of batches: no part of the function");
 }
 

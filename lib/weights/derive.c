@@ -308,8 +308,8 @@ norm_to_norm(struct making *k)
         bool absorb = u->has_conv && u->bias && !k->want->bias, plain = factor_is_one(k);
         double *v, *b, least = INFINITY;
         if (u->norm[RS_GAMMA] ? !pass(k, u->norm[RS_GAMMA], &o->norm[RS_GAMMA])
-                              : !make_up(k, 1, "the source has no scale", &o->norm[RS_GAMMA],
-                                        &o->why_norm[RS_GAMMA]))
+                              : !make_up(k, 1, u->fixed ? "fixed at 1" : "the source has no scale",
+                                        &o->norm[RS_GAMMA], &o->why_norm[RS_GAMMA]))
                 return false;
         if (u->norm[RS_BETA] ? !pass(k, u->norm[RS_BETA], &o->norm[RS_BETA])
                              : !make_up(k, 0, "the source has no shift", &o->norm[RS_BETA],

@@ -3,11 +3,15 @@ libcore_la_SOURCES += \
 	lib/weights/checkpoint.c lib/weights/weights.h \
 	lib/weights/convert.c lib/weights/convert.h \
 	lib/weights/derive.c \
-	lib/weights/flax.c lib/weights/flax_write.c lib/weights/flax.h \
+	lib/weights/flax.c lib/weights/flax.h \
+	lib/weights/flax_write.c \
 	lib/weights/format.c lib/weights/formats.h \
+	lib/weights/graph.c \
 	lib/weights/into.c \
 	lib/weights/json.c lib/weights/json.h \
 	lib/weights/msgpack.c lib/weights/msgpack.h \
+	lib/weights/names_hf.c \
+	lib/weights/names_timm.c \
 	lib/weights/names_torchvision.c \
 	lib/weights/npz.c \
 	lib/weights/permute.c \

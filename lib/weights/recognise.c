@@ -201,6 +201,10 @@ fill_unit(rs_set *set, const rs_checkpoint *c, const struct looking *l, rs_unit 
                 return;
         for (int i = 0; i < 4; i++)
                 take(set, c, l, &u->bn, roles[i], &u->norm[i]);
+        if (u->bn.module == RS_DATA_BN && l->s->fixed_gamma_data) {
+                u->fixed = u->norm[RS_GAMMA];
+                u->norm[RS_GAMMA] = NULL;
+        }
         take(set, c, l, &u->bn, RS_BN_COUNT, &u->count);
         take(set, c, l, &u->bn, RS_BN_FACTOR, &u->factor);
         u->epsilon = l->s->epsilon;

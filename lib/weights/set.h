@@ -17,6 +17,7 @@ typedef struct rs_unit {
         bool has_conv, has_bn; /* in this kind of network, whether or not the tensors are there */
         rs_place conv, bn;
         const rs_entry *weight, *bias, *norm[4], *count, *factor; /* NULL: not there */
+        const rs_entry *fixed; /* a gamma that is to be taken as 1 */
         double epsilon;
         /* of a graph alone */
         rs_node *conv_node, *bn_node;

@@ -83,6 +83,11 @@ find_net(rs_set *set, resect_error *err)
                 return rs_fail(err, RESECT_UNSUPPORTED,
                         "a stem of %zu Convs: no naming has names for it", a->stem_convs.n);
         net->stem = (int)a->stem_convs.n;
+        for (size_t i = 0; i < a->stem.n; i++) {
+                int k = rs_trunk_node(a, a->stem.at[i]);
+                net->data_norm |=
+                        k >= 0 && a->trunk->canonical[k] && !strcmp(a->trunk->canonical[k], "bn0");
+        }
         net->head = a->tail.affine.n == 1;
         net->classes = net->head && a->summary.n_classes > 0 ? a->summary.n_classes : 0;
         if (a->tail.affine.n > 1)

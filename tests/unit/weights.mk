@@ -2,3 +2,7 @@
 check_PROGRAMS += tests/unit/test_zip
 tests_unit_test_zip_SOURCES = tests/unit/test_zip.c tests/unit/unit.h tests/unit/scratch.h
 tests_unit_test_zip_LDADD = $(UNIT_LIBS) $(ZIP_LIBS)
+
+check_PROGRAMS += tests/unit/test_names
+tests_unit_test_names_SOURCES = tests/unit/test_names.c tests/unit/unit.h
+tests_unit_test_names_LDADD = $(UNIT_LIBS)
