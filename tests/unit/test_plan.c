@@ -198,7 +198,7 @@ START_TEST(cut_in_two)
         struct machine first =
                 machine(m, 2, (resect_plan_options){.outputs = &middle, .n_outputs = 1});
         resect_binding b = {.name = middle, .tensor = first.y};
-        resect_plan_options o = {.inputs = &b, .n_inputs = 1};
+        resect_plan_options o = {.inputs = &b, .n_inputs = 1, .kernels = RESECT_KERNELS_REFERENCE};
         resect_plan *p = resect_plan_make(m, &o, &err);
         ck_assert_msg(p, "%s", err.msg);
         resect_exec *e = resect_exec_make(p, &err);
