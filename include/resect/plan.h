@@ -40,6 +40,8 @@ typedef struct resect_plan_options {
         resect_kernels kernels;
         resect_precision precision;
         bool exact; /* fast kernels: no Winograd */
+        int recompute; /* training: what backward reads is made once more instead of being kept. 0: all is kept; 1: normalisations and
+                          activations are made again, 2: 1x1 Convs with more outputs than inputs too, 3: all of a block */
 } resect_plan_options;
 
 /* Fails with UNSUPPORTED (an operator the library does not have), GRAPH (shapes that do not fit), ARG (unknown names, missing

@@ -32,8 +32,8 @@ void
 rs_exec_set_step(resect_exec *e, uint64_t seed, uint64_t step)
 {
         for (size_t k = 0; k < e->plan->n_steps; k++) {
-                e->calls[k].seed = seed;
-                e->calls[k].step = step;
+                e->calls[k].seed = e->back[k].seed = seed;
+                e->calls[k].step = e->back[k].step = step;
         }
 }
 
@@ -46,6 +46,17 @@ begin(resect_exec *e, int time)
                 if (p->values[v].grad >= 0 && p->values[v].root == v && p->values[v].grad_zero &&
                         p->blocks[p->values[v].grad].from == time)
                         memset(e->grads[v].data, 0, e->grads[v].size);
+}
+
+static void
+run_again(resect_exec *e, size_t a)
+{
+        const rs_pstep *s = &e->plan->again[a];
+        double start = rs_now();
+        (!s->kernel                ? s->op->forward
+                : s->kernel->again ? s->kernel->again
+                                   : s->kernel->forward)(&e->again[a]);
+        e->seconds_back[s->number] += rs_now() - start;
 }
 
 void
@@ -68,14 +79,17 @@ rs_exec_backward(resect_exec *e, const resect_tensor *douts)
                                 rs_load(g->data, (int32_t)g->dtype, j) +
                                         rs_load(douts[i].data, (int32_t)g->dtype, j));
         }
+        size_t a = 0;
         for (int k = n - 1; k >= 0; k--) {
                 if (k < n - 1)
                         begin(e, 2 * n - 1 - k);
+                for (; a < p->n_again && p->again[a].time <= 2 * n - 1 - k; a++)
+                        run_again(e, a);
                 if (!p->steps[k].backward)
                         continue;
                 double start = rs_now();
                 const rs_kernel *kernel = p->steps[k].kernel;
-                (kernel ? kernel->backward : p->steps[k].op->backward)(&e->calls[k]);
+                (kernel ? kernel->backward : p->steps[k].op->backward)(&e->back[k]);
                 e->seconds_back[k] += rs_now() - start;
         }
 }

@@ -21,8 +21,10 @@ make_views(resect_exec *e, resect_error *err)
         e->seconds_back = RS_NEW(&e->arena, p->n_steps + 1, double, err);
         e->slab = rs_alloc_aligned(p->slab_bytes, err);
         e->scratch = rs_alloc_aligned(p->scratch_bytes, err);
-        if (!e->values || !e->grads || !e->grads2 || !e->calls || !e->seconds || !e->seconds_back ||
-                !e->slab || !e->scratch)
+        e->back = p->n_again ? RS_NEW(&e->arena, p->n_steps + 1, rs_call, err) : e->calls;
+        e->again = RS_NEW(&e->arena, p->n_again + 1, rs_call, err);
+        if (!e->back || !e->again || !e->values || !e->grads || !e->grads2 || !e->calls ||
+                !e->seconds || !e->seconds_back || !e->slab || !e->scratch)
                 return false;
         for (size_t v = 0; v < p->n_values; v++) {
                 const rs_pvalue *x = &p->values[v];
@@ -43,7 +45,8 @@ find_addresses(resect_exec *e)
         const resect_plan *p = e->plan;
         for (int v = 0; v < (int)p->n_values; v++) {
                 const rs_pvalue *x = &p->values[v];
-                if (x->place == RS_PLACE_SLAB && x->root == v && x->step >= 0) {
+                if (x->place == RS_PLACE_SLAB && x->root == v &&
+                        p->values[rs_plan_home(p, v)].block >= 0) {
                         e->values[v].data =
                                 e->slab + p->blocks[p->values[rs_plan_home(p, v)].block].offset;
                         if (x->grad >= 0)
@@ -129,6 +132,29 @@ make_calls(resect_exec *e)
         }
 }
 
+/* Backward's calls, where some steps run again: on what these make. */
+static void
+make_calls_again(resect_exec *e)
+{
+        const resect_plan *p = e->plan;
+        for (size_t k = 0; p->n_again && k < p->n_steps; k++) {
+                const rs_pstep *s = &p->steps[k];
+                rs_call *c = &e->back[k];
+                *c = e->calls[k];
+                for (size_t i = 0; i < s->n_in; i++)
+                        if (s->in[i] >= 0)
+                                c->in[i] = &e->values[rs_plan_backward_value(p, s->in[i])];
+                for (size_t j = 0; j < s->n_out; j++)
+                        if (s->out[j] >= 0 && p->values[s->out[j]].again >= 0)
+                                c->out[j] = &e->values[p->values[s->out[j]].again];
+        }
+        for (size_t a = 0; a < p->n_again; a++) {
+                rs_call *c = &e->again[a];
+                *c = e->back[p->again[a].number];
+                c->out[0] = &e->values[p->again[a].out[0]];
+        }
+}
+
 /* The run-time objects of fast kernels. */
 static bool
 bind_kernels(resect_exec *e, resect_error *err)
@@ -151,8 +177,10 @@ rs_exec_sharing(resect_plan *p, resect_exec *base, resect_error *err)
         if (make_views(e, err) && rs_exec_load(e, base, err)) {
                 find_addresses(e);
                 make_calls(e);
-                if (bind_kernels(e, err))
+                if (bind_kernels(e, err)) {
+                        make_calls_again(e);
                         return e;
+                }
         }
         resect_exec_free(e);
         return NULL;

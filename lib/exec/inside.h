@@ -18,6 +18,7 @@ struct resect_exec {
         resect_tensor *grads;  /* [n_values] its gradient; data NULL when it has none */
         resect_tensor *grads2; /* [n_values] the second part of a gradient, likewise */
         rs_call *calls;        /* [n_steps] */
+        rs_call *back, *again; /* [n_steps], [n_again]: where steps run again; else back is calls */
         double *seconds, *seconds_back; /* [n_steps] forward, backward */
 };
 

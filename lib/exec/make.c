@@ -17,7 +17,9 @@ make(resect_plan *p, const resect_plan_options *o, resect_error *err)
                 return false;
         if (p->training ? !rs_plan_gradients(p, err) : !p->no_fusion && !rs_plan_fuse(p, err))
                 return false;
-        return (!fast || rs_fast_lower(p, err)) && rs_plan_memory(p, err);
+        return (!fast || rs_fast_lower(p, err)) &&
+               (!p->training || o->recompute <= 0 || rs_plan_recompute(p, o->recompute, err)) &&
+               rs_plan_memory(p, err);
 }
 
 resect_plan *

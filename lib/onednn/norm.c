@@ -59,6 +59,18 @@ norm_forward(const rs_call *c)
 }
 
 static void
+norm_again(const rs_call *c)
+{
+        const norm *s = c->state;
+        rs_bn_again(&s->shape, &(rs_bn){.x = c->in[0]->data,
+                                       .y = c->out[0]->data,
+                                       .scale = c->in[1]->data,
+                                       .shift = c->in[2]->data,
+                                       .relu = c->relu,
+                                       .saved = c->saved});
+}
+
+static void
 norm_backward(const rs_call *c)
 {
         const norm *s = c->state;
@@ -88,6 +100,7 @@ norm_backward(const rs_call *c)
 static const rs_kernel kernel = {.name = norm_name,
         .forward = norm_forward,
         .backward = norm_backward,
+        .again = norm_again,
         .adds_in_place = true,
         .two_douts = true};
 

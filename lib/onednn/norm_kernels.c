@@ -445,6 +445,32 @@ frozen_before(const job *j, size_t image, size_t ch, channel *v)
         set_affine(bn, ch, mean, bn->mean ? 1 / sqrt((double)bn->var[ch] + bn->eps) : 1, v);
 }
 
+static void
+again_before(const job *j, size_t image, size_t ch, channel *v)
+{
+        const rs_bn *bn = j->work;
+
+        (void)image;
+        set_affine(bn, ch, bn->saved[ch], bn->saved[2 * j->shape->c + ch], v);
+}
+
+void
+rs_bn_again(const rs_bn_shape *shape, const rs_bn *bn)
+{
+        const rs_row_kernels *k = rs_row_kernels_list(0, shape->bf16);
+        void *const x = (void *)(uintptr_t)bn->x, *const residual = (void *)(uintptr_t)bn->residual;
+        job j = {.shape = shape,
+                .by = layout_of(shape, false),
+                .second = k->apply,
+                .in_second = {.at = {[RS_X] = x, [RS_RESIDUAL] = residual, [RS_OUT] = bn->y},
+                        .relu = bn->relu},
+                .before = again_before,
+                .after = forward_after,
+                .work = bn};
+
+        run(&j);
+}
+
 void
 rs_bn_forward(const rs_bn_shape *shape, const rs_bn *bn)
 {

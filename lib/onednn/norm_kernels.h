@@ -33,6 +33,8 @@ typedef struct rs_bn {
         double *saved; /* [3, C] or NULL: mean, var (of the population), 1 / sqrt(var + eps), for running statistics and backward */
 } rs_bn;
 void rs_bn_forward(const rs_bn_shape *shape, const rs_bn *bn);
+/* The same y once more, the same bits, from what forward saved. */
+void rs_bn_again(const rs_bn_shape *shape, const rs_bn *bn);
 
 /*
  * With g = dy (+ dy2), 0 where y is not above 0, and x^ = (x - mean) / sqrt(var + eps), or x where saved is NULL:

@@ -30,6 +30,7 @@ rs_plan_add_value(resect_plan *p, const char *name, resect_error *err)
                 .step = -1,
                 .packed_from = -1,
                 .twin = -1,
+                .again = -1,
                 .block = -1,
                 .grad = -1,
                 .grad2 = -1};

@@ -59,7 +59,7 @@ measure_lives(resect_plan *p, struct life *l, resect_error *err)
                         int root = p->values[s->in[i]].root;
                         extend(&l->to[root], k);
                         if (s->backward && i < 16 && s->reads & RS_READS_IN(i))
-                                extend(&l->to[root], back);
+                                extend(&l->to[rs_plan_backward_value(p, root)], back);
                         if (s->backward && p->values[root].has_grad && back < l->grad_from[root])
                                 l->grad_from[root] = back;
                 }
@@ -71,7 +71,16 @@ measure_lives(resect_plan *p, struct life *l, resect_error *err)
                 }
                 for (size_t j = 0; j < s->n_out; j++)
                         if (s->backward && s->out[j] >= 0 && j < 16 && s->reads & RS_READS_OUT(j))
-                                extend(&l->to[p->values[s->out[j]].root], back);
+                                extend(&l->to[rs_plan_backward_value(p, p->values[s->out[j]].root)],
+                                        back);
+        }
+        for (size_t a = 0; a < p->n_again; a++) {
+                const rs_pstep *s = &p->again[a];
+                l->from[s->out[0]] = s->time;
+                extend(&l->to[s->out[0]], s->time);
+                for (size_t i = 0; i < s->n_in; i++)
+                        if (s->in[i] >= 0)
+                                extend(&l->to[p->values[s->in[i]].root], s->time);
         }
         for (size_t i = 0; i < p->n_outputs; i++) {
                 int root = p->values[p->outputs[i]].root;
@@ -234,7 +243,7 @@ make_blocks(resect_plan *p, const struct life *l, resect_error *err)
         int last = 2 * (int)p->n_steps;
         for (int v = 0; v < (int)p->n_values; v++) {
                 rs_pvalue *x = &p->values[v];
-                if (x->place != RS_PLACE_SLAB || x->root != v || x->step < 0)
+                if (x->place != RS_PLACE_SLAB || x->root != v || l->from[v] < 0)
                         continue;
                 if (x->home == v &&
                         (x->block = add_block(p, x->bytes, l->from[v], l->to[v], err)) < 0)

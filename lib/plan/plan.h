@@ -34,6 +34,7 @@ typedef struct rs_kernel {
         void (*unbind)(rs_call *c);                  /* also of a half-made one */
         void (*forward)(const rs_call *c);
         void (*backward)(const rs_call *c);
+        void (*again)(const rs_call *c); /* forward once more, with what it saved; NULL: forward */
         bool adds_in_place; /* out[0] may be the very buffer of the residual */
         bool two_douts;     /* backward takes the gradient of out[0] in two parts, dout[0] + dout2 */
 } rs_kernel;
@@ -56,6 +57,7 @@ typedef struct rs_pvalue {
                                steps with a kernel see a value that has one */
         int packed_from;    /* RS_PLACE_PACKED: the value it is made from */
         int twin;           /* the same numbers in another layout, or -1 */
+        int again;          /* the same value made once more, which backward reads instead; or -1 */
         bool output;
         bool trained, statistic; /* RS_PLACE_WEIGHT in a training plan */
         bool has_grad;           /* a gradient flows through */
@@ -87,6 +89,7 @@ typedef struct rs_pstep {
         bool relu;
         int fold;        /* number of the BatchNormalization folded into this Conv, or -1 */
         int saved_block; /* or -1 */
+        int number, time; /* of a step that is made again: which one it is, and when it runs */
 } rs_pstep;
 #define RS_OVERWRITES_RESIDUAL (UINT32_C(1) << 31)
 
@@ -115,6 +118,8 @@ struct resect_plan {
         size_t n_values, values_cap;
         rs_pstep *steps;
         size_t n_steps;
+        rs_pstep *again; /* [n_again] sorted by time: steps that run once more during backward */
+        size_t n_again;
         rs_pfold *folds; /* [n_folds], room for a fold a step */
         size_t n_folds;
         rs_pblock *blocks;
@@ -147,6 +152,10 @@ bool rs_plan_fuse(resect_plan *p, resect_error *err) RESECT_MUST;
    a parameter a channel, no other outputs than running statistics. */
 bool rs_plan_plain_norm(const resect_plan *p, const rs_pstep *s);
 bool rs_plan_fuse_norms(resect_plan *p, resect_error *err) RESECT_MUST;
+/* recompute.c: makes again what backward reads, by level 1 to 3. */
+bool rs_plan_recompute(resect_plan *p, int level, resect_error *err) RESECT_MUST;
+/* The value that backward reads for v. */
+int rs_plan_backward_value(const resect_plan *p, int v);
 /* memory.c: roots, lifetimes, offsets. */
 bool rs_plan_memory(resect_plan *p, resect_error *err) RESECT_MUST;
 /* grad.c: which values have gradients, which steps run backward. */
