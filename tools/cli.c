@@ -26,6 +26,8 @@ static const struct {
         {CLI_RUN,
                 {"threads", "N", "use N threads (0: all processors); results do not depend on it"}},
         {CLI_RUN, {"kernels", "WHICH", "auto, fast or reference"}},
+        {CLI_RUN, {"precision", "TYPE", "what fast kernels compute in: f32 or bf16 (f32)"}},
+        {CLI_RUN, {"exact", NULL, "fast kernels without Winograd's method, which rounds more"}},
         {CLI_SEED, {"seed", "N", "random numbers come from seed N (0)"}},
         {CLI_VERIFY, {"verify", NULL,
                              "run the model before and after and compare what must not change"}},
@@ -39,8 +41,8 @@ static const struct {
 
 /* What does not change the result, and so is no history. */
 static const char *const plumbing[] = {"output", "json", "base", "max-size", "allow-hard-links",
-        "threads", "kernels", "no-history", "force", "quiet", "verify", "log", "state",
-        "save-every", "cache-size", "cache-dir", NULL};
+        "threads", "kernels", "precision", "exact", "recompute", "no-history", "force", "quiet",
+        "verify", "log", "state", "save-every", "cache-size", "cache-dir", NULL};
 
 static struct cli_state state;
 
@@ -377,6 +379,16 @@ resect_kernels
 cli_kernels(void)
 {
         return (resect_kernels)cli_choice("kernels", RESECT_KERNELS_AUTO, "auto|fast|reference");
+}
+
+resect_precision
+cli_precision(void)
+{
+        resect_precision p =
+                (resect_precision)cli_choice("precision", RESECT_PRECISION_F32, "f32|bf16");
+        if (p == RESECT_PRECISION_BF16 && cli_kernels() == RESECT_KERNELS_REFERENCE)
+                cli_die("--precision bf16: the reference kernels know float32 alone");
+        return p;
 }
 
 uint64_t

@@ -75,6 +75,7 @@ int cli_choice(const char *option, int fallback, const char *choices);
 
 int cli_threads(void);            /* --threads; 0: all processors */
 resect_kernels cli_kernels(void); /* --kernels */
+resect_precision cli_precision(void); /* --precision */
 uint64_t cli_seed(void);          /* --seed; 0 when left out */
 bool cli_json(void);              /* --json */
 const char *cli_output(void);     /* -o; NULL when left out or - */

@@ -133,6 +133,8 @@ predict(resect_model *m, const resect_data *d, resect_split split)
         resect_predict_options o = {.batch = (size_t)cli_integer("batch", 32, 1, 1000000),
                 .threads = cli_threads(),
                 .kernels = cli_kernels(),
+                .precision = cli_precision(),
+                .exact = cli_given("exact"),
                 .progress = on_progress};
         if (resect_data_is_raw(d)) {
                 if (cli_given("input"))

@@ -174,7 +174,9 @@ build(struct machine *k, resect_model *m, const resect_binding *inputs, size_t n
                 .outputs = names,
                 .n_outputs = w->n,
                 .threads = cli_threads(),
-                .kernels = cli_kernels()};
+                .kernels = cli_kernels(),
+                .precision = cli_precision(),
+                .exact = cli_given("exact")};
         k->plan = resect_plan_make(m, &o, &err);
         if (!k->plan || !(k->exec = resect_exec_make(k->plan, &err)))
                 cli_fail(cli_arg(0), &err);

@@ -104,7 +104,9 @@ run_time(resect_model *m)
         resect_plan_options o = {.inputs = in,
                 .n_inputs = count,
                 .threads = cli_threads(),
-                .kernels = cli_kernels()};
+                .kernels = cli_kernels(),
+                .precision = cli_precision(),
+                .exact = cli_given("exact")};
         resect_plan *p = resect_plan_make(m, &o, &err);
         resect_exec *e = p ? resect_exec_make(p, &err) : NULL;
         if (!e || !resect_exec_run(e, tensors, NULL, &err)) /* a run to warm up */

@@ -150,7 +150,9 @@ run_set(resect_model *m, const char *folder, resect_error *err)
                 resect_plan_options o = {.inputs = s.in,
                         .n_inputs = s.n,
                         .threads = cli_threads(),
-                        .kernels = cli_kernels()};
+                        .kernels = cli_kernels(),
+                        .precision = cli_precision(),
+                        .exact = cli_given("exact")};
                 for (size_t i = 0; i < s.n; i++)
                         in[i] = s.in[i].tensor;
                 ok = (p = resect_plan_make(m, &o, err)) && (e = resect_exec_make(p, err)) &&

@@ -60,6 +60,9 @@ static const resect_option options[] = {
         {"log", "FILE", "a line of JSON for every step and every epoch"},
         {"state", "FILE", "save the run here, and go on from here when it was interrupted"},
         {"save-every", "SECONDS", "how often within an epoch (default 60)"},
+        {"recompute", "N",
+                "make values again in backward instead of keeping them: 1 normalisations, "
+                "2 also 1x1 Convs (half the memory, a tenth more time), 3 whole blocks (0)"},
         {"cache", NULL, "compute the frozen part once for each picture, even when it ends in maps"},
         {"no-cache", NULL, "compute the frozen part afresh every time, on augmented pictures"},
         {"cache-size", "SIZE",
@@ -295,6 +298,9 @@ read_options(resect_train_options *o, const resect_data *d)
         o->seed = cli_seed();
         o->threads = cli_threads();
         o->kernels = cli_kernels();
+        o->precision = cli_precision();
+        o->exact = cli_given("exact");
+        o->recompute = (int)cli_integer("recompute", 0, 0, 3);
 }
 
 /* What read_options allocated. */

@@ -72,6 +72,8 @@ typedef struct resect_predict_options {
         size_t batch;              /* 0: 32; a model whose batch is fixed is run at its own */
         int threads;               /* 0: all processors */
         resect_kernels kernels;
+        resect_precision precision;
+        bool exact; /* as in resect_plan_options */
         bool (*progress)(void *ctx, size_t done, size_t total); /* may be NULL; false stops with STOPPED */
         void *ctx;
 } resect_predict_options;

@@ -75,6 +75,9 @@ typedef struct resect_train_options {
         double save_every;             /* seconds between saves within an epoch; 0: after every step */
         int threads;                   /* 0: all processors */
         resect_kernels kernels;
+        resect_precision precision;
+        bool exact;                    /* as in resect_plan_options */
+        int recompute;                 /* likewise */
 } resect_train_options;
 
 /* SGD with momentum 0.9, rate 0.01, cosine; 10 epochs of batches of 32; no augmentation. */

@@ -229,7 +229,9 @@ prepare(struct run *r, resect_model *m, const resect_data *d, resect_split split
                         .outputs = &logits,
                         .n_outputs = 1,
                         .threads = o->threads,
-                        .kernels = o->kernels},
+                        .kernels = o->kernels,
+                        .precision = o->precision,
+                        .exact = o->exact},
                 err);
         if (!r->plan || !rs_logits_width(r->plan, 0, r->batch, &r->classes, err))
                 return false;

@@ -126,9 +126,10 @@ options_text(rs_run *r)
         REALS(b, "step", o->step_every, o->step_gamma);
         REALS(b, "restart", o->restart_every, o->restart_stretch);
         rs_buf_printf(b,
-                "metric %s\npatience %zu\nthaw-every %zu\nbn-unbiased %d\ncache %d\nkernels %d\n",
+                "metric %s\npatience %zu\nthaw-every %zu\nbn-unbiased %d\ncache %d\nkernels %d, "
+                "precision %d, exact %d\n",
                 o->metric ? o->metric : "top1", o->patience, o->thaw_every, o->unbiased,
-                (int)o->cache, (int)o->kernels);
+                (int)o->cache, (int)o->kernels, (int)o->precision, o->exact);
         for (size_t i = 0; i < o->n_part_rates; i++) {
                 rs_buf_printf(b, "lr-stage %s", o->part_rates[i].part);
                 REALS(b, "", o->part_rates[i].factor);

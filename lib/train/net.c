@@ -39,7 +39,9 @@ make_trunk(rs_net *net, const char *const *cuts, size_t n, resect_error *err)
                         .outputs = cuts,
                         .n_outputs = n,
                         .threads = net->threads,
-                        .kernels = net->kernels},
+                        .kernels = net->kernels,
+                        .precision = net->precision,
+                        .exact = net->exact},
                 err);
         if (!net->trunk.plan)
                 return false;
@@ -83,9 +85,12 @@ make_side(rs_net *net, rs_side *side, size_t n, bool training, resect_exec *base
                         .outputs = &net->logits,
                         .n_outputs = 1,
                         .training = training,
+                        .recompute = net->recompute,
                         .bn_unbiased = net->unbiased,
                         .threads = net->threads,
-                        .kernels = net->kernels},
+                        .kernels = net->kernels,
+                        .precision = net->precision,
+                        .exact = net->exact},
                 err);
         rs_free(in);
         if (side->plan)
@@ -102,6 +107,9 @@ rs_net_make(rs_net *net, resect_model *m, const resect_data *d, const resect_tra
                 .batch = batch,
                 .threads = o->threads,
                 .kernels = o->kernels,
+                .precision = o->precision,
+                .exact = o->exact,
+                .recompute = o->recompute,
                 .unbiased = o->unbiased,
                 .logits = resect_model_logits(m, err)};
         size_t fixed = rs_fixed_batch(m), n_cuts;
@@ -260,7 +268,9 @@ rs_net_first_bad(rs_net *net, const resect_tensor *reads, size_t n, uint64_t see
                         .n_outputs = wanted,
                         .training = true,
                         .threads = net->threads,
-                        .kernels = net->kernels},
+                        .kernels = net->kernels,
+                        .precision = net->precision,
+                        .exact = net->exact},
                 &err);
         if (all.plan && (all.exec = rs_exec_sharing(all.plan, net->train.exec, &err))) {
                 rs_exec_set_step(all.exec, seed, step);

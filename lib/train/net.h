@@ -24,6 +24,9 @@ typedef struct rs_net {
         size_t batch, classes;
         int threads;
         resect_kernels kernels;
+        resect_precision precision;
+        bool exact;
+        int recompute;
         bool unbiased;
         rs_arena arena;
         size_t n_reads; /* values that the trained part reads: the frontier, or the picture alone */
