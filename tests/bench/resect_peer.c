@@ -3,7 +3,7 @@
  * resect as it is timed, through the public API alone:
  *
  *     resect_peer forward MODEL KERNELS PRECISION BATCH SIZE THREADS
- *     resect_peer train MODEL KERNELS PRECISION BATCH SIZE THREADS DATA.npz
+ *     resect_peer train MODEL KERNELS PRECISION BATCH SIZE THREADS DATA [RECOMPUTE]
  *
  * A coprocess, like torch_peer.py and ort_peer.js: it makes its plan, warms up, says "ready WORDS",
  * and then answers each line "go N" with the milliseconds an image of N runs, a number each, "macs"
@@ -172,7 +172,7 @@ on_step(void *ctx, const resect_train_step *s)
 }
 
 static void
-train(struct job *j, const char *path)
+train(struct job *j, const char *path, int recompute)
 {
         resect_error err;
         resect_binding in;
@@ -199,8 +199,8 @@ train(struct job *j, const char *path)
         o.weight_decay = 1e-4;
         o.threads = j->threads;
         o.kernels = j->kernels;
-        if (j->precision != RESECT_PRECISION_F32)
-                die("training in bf16 is not to be had", NULL);
+        o.precision = j->precision;
+        o.recompute = recompute;
         j->left = -WARM;
         resect_train_result result;
         if (!resect_train(j->model, d, &o, &(resect_train_events){.ctx = j, .step = on_step},
@@ -228,7 +228,8 @@ main(int argc, char **argv)
                                  *const kernels[] = {"auto", "fast", "reference", NULL},
                                  *const precisions[] = {"f32", "bf16", NULL};
         if (argc < 8)
-                die("forward|train MODEL KERNELS PRECISION BATCH SIZE THREADS [DATA.npz]", NULL);
+                die("forward|train MODEL KERNELS PRECISION BATCH SIZE THREADS [DATA [RECOMPUTE]]",
+                        NULL);
         resect_error err;
         int what = choose(argv[1], jobs);
         struct job j = {.path = argv[2],
@@ -238,14 +239,14 @@ main(int argc, char **argv)
                 .size = atoi(argv[6]),
                 .threads = atoi(argv[7])};
         if (j.batch < 1 || j.size < 1 || j.threads < 1 || (what == 1 && argc < 9))
-                die("BATCH SIZE THREADS [DATA.npz]", NULL);
+                die("BATCH SIZE THREADS [DATA [RECOMPUTE]]", NULL);
         j.model = resect_model_read(j.path, NULL, &err);
         if (!j.model)
                 die(j.path, &err);
         if (what == 0)
                 forward(&j);
         else
-                train(&j, argv[8]);
+                train(&j, argv[8], argc > 9 ? atoi(argv[9]) : 0);
         resect_model_free(j.model);
         return 0;
 }
