@@ -6,3 +6,7 @@ tests_unit_test_zip_LDADD = $(UNIT_LIBS) $(ZIP_LIBS)
 check_PROGRAMS += tests/unit/test_names
 tests_unit_test_names_SOURCES = tests/unit/test_names.c tests/unit/unit.h
 tests_unit_test_names_LDADD = $(UNIT_LIBS)
+
+check_PROGRAMS += tests/unit/test_convert
+tests_unit_test_convert_SOURCES = tests/unit/test_convert.c tests/unit/unit.h tests/unit/scratch.h
+tests_unit_test_convert_LDADD = $(UNIT_LIBS)

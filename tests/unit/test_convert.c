@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: 0BSD */
+/*
+ * Both lists walked: a network with numbers of its own in every tensor goes out in every format
+ * under every naming scheme, comes back into a fresh graph, and computes what it did, to the last
+ * bit where nothing but places and layouts changed. The networks are cut behind the second stage,
+ * which no scheme knows of.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "base/random.h"
+#include "edit/run.h"
+#include "scratch.h"
+#include "tensor/dtype.h"
+#include "unit.h"
+#include "weights/convert.h"
+
+/* A small network as this scheme means it: its variant, its epsilon, biases where it has them. */
+static resect_model *
+network(const rs_scheme *s, bool bottleneck)
+{
+        resect_error err;
+        const resect_setting make[] = {{"name", bottleneck ? "resnet50" : "resnet18"},
+                {"classes", "7"}, {"size", "64"},
+                {"variant", s->preactivation               ? "v2"
+                            : s->stride == RS_STRIDE_CONV1 ? "v1"
+                                                           : "v1.5"}},
+                             cut = {"after", "layer2"};
+        resect_model *m = resect_edit_create("new", make, 4, NULL, NULL, &err);
+        ck_assert_msg(m != NULL, "%s", err.msg);
+        CK_OK(resect_edit_run(m, "truncate", &cut, 1, NULL, NULL, &err), err);
+        rs_set set;
+        CK_OK(rs_set_of_model(&set, m, &err), err);
+        rs_variant v = rs_variant_of_scheme(s, &set.net);
+        CK_OK(rs_variant_set(m, &set, &v, &err), err);
+        rs_set_free(&set);
+        return m;
+}
+
+/* Numbers that tell slots apart: no two tensors alike, variances positive. */
+static void
+scramble(resect_model *m, const rs_scheme *s)
+{
+        resect_error err;
+        rs_set set;
+        uint64_t n = 0;
+        for (size_t i = 0; i < m->graph.n_tensors; i++) {
+                rs_tensor *t = m->graph.tensors[i];
+                if (t->dtype != RESECT_FLOAT)
+                        continue;
+                float *f = rs_alloc(t->count + 1, sizeof *f, &err),
+                      scale = t->rank == 4 ? 0.05f : 0.3f;
+                bool var = strstr(t->name, "running_var") != NULL,
+                     gamma = t->rank == 1 && strstr(t->name, ".weight") != NULL;
+                for (size_t k = 0; k < t->count; k++) {
+                        float u = (float)((double)(n * 2654435761u % 1000003u) / 1000003.0 - 0.5);
+                        n += 7;
+                        f[k] = var || gamma ? 1 + u : scale * u;
+                }
+                CK_OK(rs_tensor_renew(m, t, t->rank, t->dims, &err), err);
+                rs_from_little((void *)(uintptr_t)t->data.data, f, RESECT_FLOAT, t->count);
+                rs_free(f);
+        }
+        CK_OK(rs_set_of_model(&set, m, &err), err);
+        for (size_t i = 0; i < set.n; i++)
+                if (set.units[i].bn_node)
+                        CK_OK(rs_node_set_float(
+                                      m, set.units[i].bn_node, "epsilon", (float)s->epsilon, &err),
+                                err);
+        rs_set_free(&set);
+}
+
+static resect_tensor
+answer(resect_model *m)
+{
+        resect_error err;
+        resect_value in;
+        resect_tensor x, y = {0};
+        ck_assert(resect_model_input(m, 0, &in));
+        CK_OK(rs_random_input(&in, 1, 64, &x, &err), err);
+        const resect_binding b = {in.name, x};
+        const char *out = m->graph.outputs[0]->name;
+        CK_OK(rs_run(m, &b, 1, &out, 1, &y, &err), err);
+        resect_tensor_free(&x);
+        return y;
+}
+
+static const char *
+file_of(const rs_format *f)
+{
+        char name[64];
+        snprintf(name, sizeof name, "w%s", f->suffixes[0] ? f->suffixes[0] : "");
+        return scratch(name);
+}
+
+/* Out, and, where the format is read, back in. */
+static void
+there_and_back(const rs_format *f, const rs_scheme *s, resect_model *m, const resect_tensor *want,
+        bool bottleneck)
+{
+        resect_error err;
+        resect_conversion c;
+        const char *path = file_of(f);
+        resect_weights *w = resect_weights_of_model(m, &err);
+        ck_assert_ptr_nonnull(w);
+        bool ok = resect_weights_write(w, path, f->name, s->name, NULL, &c, &err);
+        ck_assert_msg(ok, "%s:%s: %s", f->name, s->name, err.msg);
+        ck_assert_msg(c.complete && (c.exact || s->folded), "%s:%s: complete %d, exact %d", f->name,
+                s->name, c.complete, c.exact);
+        resect_weights_free(w);
+        if (!f->read)
+                return;
+        w = resect_weights_read(path, NULL, &err);
+        ck_assert_msg(w != NULL, "%s:%s: %s", f->name, s->name, err.msg);
+        ck_assert_msg(w->info.recognised, "%s:%s: %s", f->name, s->name, w->info.why_not);
+        ck_assert_str_eq(w->info.format, f->name);
+        resect_model *fresh = network(s, bottleneck);
+        const resect_convert_options trust = {.variant = RESECT_VARIANT_MODEL};
+        ok = resect_weights_into(w, fresh, &trust, &c, &err);
+        ck_assert_msg(ok, "%s:%s: %s", f->name, s->name, err.msg);
+        ck_assert_msg(c.complete, "%s:%s, taken for %s: %zu unmatched, %zu missing", f->name,
+                s->name, w->info.names, c.unmatched, c.missing);
+        resect_tensor got = answer(fresh);
+        resect_difference d;
+        CK_OK(resect_tensor_compare(&got, want, 0, 0, &d, &err), err);
+        ck_assert_msg(d.max_rel <= (s->folded ? 1e-4 : 0),
+                "%s:%s, taken for %s: outputs differ by %g", f->name, s->name, w->info.names,
+                d.max_rel);
+        resect_tensor_free(&got);
+        resect_model_free(fresh);
+        resect_weights_free(w);
+}
+
+static void
+walk(bool bottleneck)
+{
+        size_t pairs = 0;
+        for (size_t i = 0; rs_scheme_list(i); i++) {
+                const rs_scheme *s = rs_scheme_list(i);
+                resect_error err;
+                if (s->modules[RS_DATA_BN] && s->preactivation) {
+                        /* the graph needs a norm on the picture, which resect_weights_graph adds:
+                         * see convert.sh */
+                        continue;
+                }
+                resect_model *m = network(s, bottleneck);
+                scramble(m, s);
+                resect_tensor want = answer(m);
+                for (size_t k = 0; rs_format_list(k); k++) {
+                        const rs_format *f = rs_format_list(k);
+                        if (!f->write)
+                                continue;
+                        scratch_make();
+                        there_and_back(f, s, m, &want, bottleneck);
+                        scratch_done();
+                        pairs++;
+                }
+                (void)err;
+                resect_tensor_free(&want);
+                resect_model_free(m);
+        }
+        ck_assert_uint_ge(pairs, 12);
+}
+
+START_TEST(bottlenecks)
+{
+        walk(true);
+}
+END_TEST
+START_TEST(basic_blocks)
+{
+        walk(false);
+}
+END_TEST
+
+/* What is said of weights that do not fit, and what is done. */
+START_TEST(other_variants)
+{
+        resect_error err;
+        resect_conversion c;
+        const rs_scheme *s = rs_scheme_find("torchvision");
+        rs_scheme v1 = *s;
+        v1.stride = RS_STRIDE_CONV1;
+        v1.pool1 = RS_POOL1_END;
+        resect_model *m = network(&v1, true), *fresh = network(s, true);
+        scramble(m, s);
+        resect_tensor want = answer(m);
+        resect_weights *w = resect_weights_of_model(m, &err);
+        ck_assert_ptr_nonnull(w);
+        ck_assert_str_eq(w->info.variant, "stride on conv1 (v1), pool1 padded at its end");
+        ck_assert(!resect_weights_into(w, fresh, NULL, &c, &err));
+        ck_assert_int_eq(err.code, RESECT_GRAPH);
+        ck_assert_ptr_nonnull(strstr(err.msg, "--variant-from"));
+        ck_assert(!resect_weights_write(
+                w, "/dev/null", "safetensors", "torchvision", NULL, &c, &err));
+        ck_assert_int_eq(err.code, RESECT_GRAPH);
+        const resect_convert_options move = {.variant = RESECT_VARIANT_WEIGHTS};
+        CK_OK(resect_weights_into(w, fresh, &move, &c, &err), err);
+        ck_assert(c.complete && c.exact);
+        resect_tensor got = answer(fresh);
+        ck_assert(got.size == want.size && !memcmp(got.data, want.data, got.size));
+        resect_tensor_free(&got);
+        resect_tensor_free(&want);
+        resect_weights_free(w);
+        resect_model_free(fresh);
+        resect_model_free(m);
+}
+END_TEST
+
+/* Strides in the last block of the stage before, and back again. */
+START_TEST(slim_strides)
+{
+        resect_error err;
+        resect_conversion c;
+        const rs_scheme *s = rs_scheme_find("torchvision");
+        rs_scheme slim = *s;
+        slim.stride = RS_STRIDE_LAST;
+        resect_model *m = network(&slim, true), *other = network(s, true);
+        rs_set set;
+        CK_OK(rs_set_of_model(&set, m, &err), err);
+        rs_variant v = rs_variant_of_model(&set);
+        ck_assert_int_eq(v.stride, RS_STRIDE_LAST);
+        ck_assert(set.net.blocks[0] == 3 && set.net.blocks[1] == 4);
+        rs_set_free(&set);
+        scramble(m, s);
+        resect_tensor want = answer(m);
+        resect_weights *w = resect_weights_of_model(m, &err);
+        const resect_convert_options move = {.variant = RESECT_VARIANT_WEIGHTS};
+        CK_OK(resect_weights_into(w, other, &move, &c, &err), err);
+        resect_tensor got = answer(other);
+        ck_assert(got.size == want.size && !memcmp(got.data, want.data, got.size));
+        resect_tensor_free(&got);
+        CK_OK(rs_set_of_model(&set, other, &err), err);
+        v.stride = RS_STRIDE_CONV2;
+        CK_OK(rs_variant_set(other, &set, &v, &err), err);
+        rs_set_free(&set);
+        CK_OK(rs_set_of_model(&set, other, &err), err);
+        ck_assert_int_eq(rs_variant_of_model(&set).stride, RS_STRIDE_CONV2);
+        rs_set_free(&set);
+        resect_tensor_free(&want);
+        resect_weights_free(w);
+        resect_model_free(other);
+        resect_model_free(m);
+}
+END_TEST
+
+UNIT_MAIN("convert", bottlenecks, basic_blocks, other_variants, slim_strides)
