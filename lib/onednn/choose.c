@@ -21,7 +21,7 @@
 #include "io/fd.h"
 #include "io/input.h"
 
-enum { FILE_MAX = 1 << 20, ROUNDS = 3 };
+enum { FILE_MAX = 1 << 20, ROUNDS = 4, BUFFERS_MAX = 8 };
 
 struct rs_choices {
         char machine[96];
@@ -147,33 +147,23 @@ rs_choices_keep(rs_dnn *d)
         d->choices = NULL;
 }
 
-/* Room for every argument, filled: pages that nobody wrote would all be one page. */
+/* Filled: pages that nobody wrote would all be one page. */
 static bool
-make_buffers(const rs_launch l[2], void *buffers[RS_ARGS_MAX + 1], resect_error *err)
+make_buffers(const size_t *sizes, int n, void **buffers, resect_error *err)
 {
-        for (int a = 0; a <= RS_ARGS_MAX; a++)
-                buffers[a] = NULL;
-        for (int a = 0; a <= RS_ARGS_MAX; a++) {
-                size_t size = 0;
-                for (int i = 0; i < 2; i++) {
-                        int n = l[i].scratch ? l[i].n - 1 : l[i].n;
-                        size_t s = a == RS_ARGS_MAX ? l[i].scratch
-                                   : a < n          ? rs_md_size(&l[i].args[a].md)
-                                                    : 0;
-                        size = s > size ? s : size;
-                }
-                if (!size)
-                        continue;
-                if (!(buffers[a] = rs_alloc_aligned(size, err)))
+        for (int i = 0; i < n; i++) {
+                if (!(buffers[i] = rs_alloc_aligned(sizes[i], err)))
                         return false;
-                for (size_t i = 0; i + sizeof(float) <= size; i += sizeof(float))
-                        *(float *)(void *)((char *)buffers[a] + i) = 1.0f / (float)(1 + i % 1024);
+                float *f = buffers[i];
+                for (size_t k = 0; k < sizes[i] / sizeof *f; k++)
+                        f[k] = 1.0f / (float)(1 + k % 1024);
         }
         return true;
 }
 
 int
-rs_choose(rs_dnn *d, const char *key, const rs_launch l[2], resect_error *err)
+rs_choose(rs_dnn *d, const char *key, rs_trial *trial, void *ctx, const size_t *sizes, int n,
+        resect_error *err)
 {
         struct rs_choices *c = choices(d, err);
         if (!c)
@@ -181,18 +171,18 @@ rs_choose(rs_dnn *d, const char *key, const rs_launch l[2], resect_error *err)
         const char *known = rs_map_get(&c->known, key);
         if (known)
                 return *known - '0';
-        void *buffers[RS_ARGS_MAX + 1];
+        void *buffers[BUFFERS_MAX] = {0};
         double best[2] = {1e30, 1e30};
-        bool ok = make_buffers(l, buffers, err);
+        bool ok = make_buffers(sizes, n, buffers, err);
         for (int round = 0; ok && round < ROUNDS; round++)
                 for (int i = 0; ok && i < 2; i++) {
                         double start = rs_now();
-                        ok = rs_launch_once(d, &l[i], buffers, buffers[RS_ARGS_MAX], err);
+                        ok = trial(ctx, i, buffers, err);
                         double took = rs_now() - start;
                         best[i] = took < best[i] ? took : best[i];
                 }
-        for (int a = 0; a <= RS_ARGS_MAX; a++)
-                rs_free_aligned(buffers[a]);
+        for (int i = 0; i < n; i++)
+                rs_free_aligned(buffers[i]);
         if (!ok)
                 return -1;
         int choice = best[1] < best[0];

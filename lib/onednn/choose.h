@@ -5,11 +5,14 @@
 
 #include "onednn/dnn.h"
 
+/* What is to be timed: does the work by method 0 or 1, in buffers of the sizes that were asked for, 64-byte aligned. */
+typedef bool rs_trial(void *ctx, int method, void *const *buffers, resect_error *err);
+
 /*
- * 0 when l[0] is at least as fast as l[1] on this machine, else 1. key says what they compute, without blanks; a known one is
- * looked up, an unknown one is timed on buffers of its own. -1 when memory runs out.
+ * 0 when method 0 is at least as fast as method 1 on this machine, else 1. key says what they compute, without blanks; a known
+ * one is looked up, an unknown one is timed. -1 when memory runs out.
  */
-int rs_choose(rs_dnn *d, const char *key, const rs_launch l[2], resect_error *err);
+int rs_choose(rs_dnn *d, const char *key, rs_trial *trial, void *ctx, const size_t *sizes /* [n] */, int n, resect_error *err);
 
 /* Writes down what was timed for this plan; to be called once, also with NULL. A file that cannot be written is no error. */
 void rs_choices_keep(rs_dnn *d);

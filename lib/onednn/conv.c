@@ -5,9 +5,9 @@
  * dense and float32 in the parameters' slab and is brought into shape at each run: that is two
  * percent of the time that the products take, and keeps the slab one for all kernels.
  *
- * A 3x3 Conv of stride 1 can also be done by Winograd's method (Lavin and Gray, arXiv 1509.09308),
- * which multiplies less and moves more; which is faster depends on the sizes, so each of the three
- * products is timed, once.
+ * A 3x3 Conv of stride 1 can also be done by Winograd's method (winograd.h), which multiplies less
+ * and moves more; which is faster depends on the sizes, so each of the three products is timed,
+ * once.
  */
 #include "onednn/choose.h"
 #include "onednn/lower.h"
@@ -23,12 +23,20 @@ enum { FORWARD, INPUT, WEIGHT, IN_FORM, IN_BACK_FORM, OUT_OF_FORM };
 typedef struct conv {
         rs_lowered head;
         size_t out_bytes, in_bytes, w_bytes; /* of the output; of the input; of the dense weight */
-        bool bias, trained, sum;
-        size_t form, other, dense; /* offsets in scratch: the weight in shape; a second one; what is
+        bool bias, dense_w, sum; /* dense_w: the weight is brought into form at each run */
+        bool winograd[3];        /* by product */
+        rs_winograd ahead, back;
+        size_t form, other, dense; /* offsets in scratch: the weight in form; a second one; what is
                                       to be added */
         bool bf16;                 /* of the input and its gradient */
         size_t grad_count;
 } conv;
+
+static size_t
+max(size_t a, size_t b)
+{
+        return a > b ? a : b;
+}
 
 /* What the three primitives have in common. */
 typedef struct shape {
@@ -138,12 +146,13 @@ post_ops(const shape *c, dnnl_primitive_attr_t *attr, resect_error *err)
         return rs_dnn_check(status, NULL, err);
 }
 
-/* One of the three products by one method: its description. Sets *unable when there is none. */
+/* One of the three products: its description. Sets *unable when there is none. */
 static bool
-describe(const shape *c, int which, dnnl_alg_kind_t method, dnnl_primitive_desc_t hint,
-        dnnl_primitive_desc_t *pd, bool *unable, resect_error *err)
+describe(const shape *c, int which, dnnl_primitive_desc_t hint, dnnl_primitive_desc_t *pd,
+        bool *unable, resect_error *err)
 {
         dnnl_convolution_desc_t d;
+        const dnnl_alg_kind_t method = dnnl_convolution_direct;
         dnnl_status_t status;
         dnnl_primitive_attr_t attr = NULL;
         const dnnl_memory_desc_t *bias = c->has_bias ? &c->bias : NULL;
@@ -199,39 +208,104 @@ launch(const shape *c, int which, dnnl_primitive_desc_t pd, rs_launch *l, resect
         return rs_launch_make(c->l->dnn, l, pd, err);
 }
 
-/* The faster method's launch. Input and output keep the layout that the direct method chose, c->src
-   and c->dst; hint is the forward's description (kept). */
+/* A product as it is timed: direct, or by Winograd's method. */
+typedef struct trial {
+        const shape *c;
+        int which;
+        const rs_launch *direct;
+        const conv *k;
+} trial;
+enum { X, W, Y, BIAS, W_DENSE, SCRATCH, N_BUFFERS };
+
 static bool
-product(const shape *c, int which, dnnl_primitive_desc_t hint, rs_launch *out, bool *unable,
-        resect_error *err)
+try_product(void *ctx, int method, void *const *b, resect_error *err)
+{
+        const trial *t = ctx;
+        if (method == 0)
+                return rs_launch_once(t->c->l->dnn, t->direct,
+                        (void *[]){b[X], b[W], b[Y], t->c->has_bias ? b[BIAS] : NULL}, b[SCRATCH],
+                        err);
+        const rs_winograd *p = t->which == INPUT ? &t->k->back : &t->k->ahead;
+        if (t->which != WEIGHT && t->c->training)
+                rs_winograd_weights(p, b[W_DENSE], t->which == INPUT, b[W]);
+        if (t->which == FORWARD)
+                rs_winograd_forward(
+                        p, b[X], b[W], b[BIAS], t->c->sum, t->c->relu, b[Y], b[SCRATCH]);
+        else if (t->which == INPUT)
+                rs_winograd_forward(p, b[Y], b[W], NULL, false, false, b[X], b[SCRATCH]);
+        else
+                rs_winograd_weight_gradient(p, b[X], b[Y], b[W_DENSE], b[SCRATCH]);
+        return true;
+}
+
+/* Whether a product is faster by Winograd's method; -1 on failure. */
+static int
+by_winograd(const shape *c, int which, const rs_launch *direct, const conv *k, resect_error *err)
 {
         static const char *const names[3] = {"forward", "input", "weight"};
-        dnnl_primitive_desc_t pd, other;
-        rs_launch l[2];
-        bool none;
-        if (!describe(c, which, dnnl_convolution_direct, hint, &pd, unable, err) ||
-                !launch(c, which, pd, &l[0], err))
-                return false;
-        *out = l[0];
-        if (!c->maybe_winograd || c->l->p->exact || c->l->dnn->bf16)
-                return true;
-        dnnl_primitive_desc_t winograd_hint = NULL;
-        if (which != FORWARD &&
-                !describe(c, FORWARD, dnnl_convolution_winograd, NULL, &winograd_hint, &none, err))
-                return none;
-        bool ok = describe(c, which, dnnl_convolution_winograd, winograd_hint, &other, &none, err);
-        if (winograd_hint)
-                dnnl_primitive_desc_destroy(winograd_hint);
-        if (!ok)
-                return none;
+        const rs_winograd *p = which == INPUT ? &k->back : &k->ahead;
+        if (!c->maybe_winograd || (which == WEIGHT && c->has_bias) || !rs_winograd_able(p))
+                return 0;
+        trial t = {c, which, direct, k};
+        size_t sizes[N_BUFFERS] = {[X] = k->in_bytes,
+                [W] = max(rs_md_size(&direct->args[1].md), rs_winograd_weight_bytes(p)),
+                [Y] = k->out_bytes,
+                [BIAS] = rs_md_size(&c->bias),
+                [W_DENSE] = k->w_bytes,
+                [SCRATCH] = max(direct->scratch, rs_winograd_scratch(p))};
         char key[200];
-        snprintf(key, sizeof key, "winograd,%s,%s", names[which], c->key);
-        if (!launch(c, which, other, &l[1], err))
+        snprintf(key, sizeof key, "winograd,%s%s,%s", names[which], c->training ? "-training" : "",
+                c->key);
+        return rs_choose(c->l->dnn, key, try_product, &t, sizes, N_BUFFERS, err);
+}
+
+/* A product's launch, or the decision for Winograd's method. Input and output have the layouts
+   c->src and c->dst; hint is the forward's description (kept). */
+static bool
+product(const shape *c, int which, dnnl_primitive_desc_t hint, conv *k, bool *unable,
+        resect_error *err)
+{
+        dnnl_primitive_desc_t pd;
+        rs_launch *l = &k->head.launches[which];
+        if (!describe(c, which, hint, &pd, unable, err) || !launch(c, which, pd, l, err))
                 return false;
-        int best = rs_choose(c->l->dnn, key, l, err);
-        if (best >= 0)
-                *out = l[best];
-        return best >= 0;
+        int best = by_winograd(c, which, l, k, err);
+        if (best <= 0)
+                return best == 0;
+        k->winograd[which] = true;
+        *l = (rs_launch){0}; /* the primitive is the plan's, and freed with it */
+        return true;
+}
+
+/* Whether blocks of 16 channels are what both sides have. */
+static void
+prepare_winograd(shape *c, conv *k)
+{
+        size_t last = (size_t)c->rank - 1;
+        c->maybe_winograd = c->maybe_winograd && !c->l->p->exact && !c->l->dnn->bf16 &&
+                            rs_md_block(&c->src) == 16 && rs_md_block(&c->dst) == 16;
+        if (!c->maybe_winograd)
+                return;
+        k->ahead = (rs_winograd){.n = (size_t)c->src.dims[0],
+                .c = (size_t)c->src.dims[1],
+                .o = (size_t)c->dst.dims[1],
+                .h = (size_t)c->src.dims[last - 1],
+                .w = (size_t)c->src.dims[last],
+                .oh = (size_t)c->dst.dims[last - 1],
+                .ow = (size_t)c->dst.dims[last],
+                .before_h = (int)c->before[0],
+                .before_w = (int)c->before[1],
+                .threads = c->l->p->threads};
+        k->back = (rs_winograd){.n = k->ahead.n,
+                .c = k->ahead.o,
+                .o = k->ahead.c,
+                .h = k->ahead.oh,
+                .w = k->ahead.ow,
+                .oh = k->ahead.h,
+                .ow = k->ahead.w,
+                .before_h = 2 - k->ahead.before_h,
+                .before_w = 2 - k->ahead.before_w,
+                .threads = k->ahead.threads};
 }
 
 static void
@@ -239,30 +313,41 @@ conv_forward(const rs_call *c)
 {
         const conv *s = c->state;
         char *scratch = c->scratch;
-        void *w = c->in[1]->data, *out = c->out[0]->data;
-        if (s->trained) {
+        void *w = c->in[1]->data, *out = c->out[0]->data, *bias = s->bias ? c->in[2]->data : NULL;
+        if (s->dense_w && s->winograd[FORWARD])
+                rs_winograd_weights(&s->ahead, w, false, (void *)(scratch + s->form));
+        else if (s->head.launches[IN_FORM].primitive)
                 rs_lowered_run(c, IN_FORM, (void *[]){w, scratch + s->form}, scratch);
+        if (s->winograd[FORWARD] ? s->dense_w : s->head.launches[IN_FORM].primitive != NULL)
                 w = scratch + s->form;
-        }
         if (s->sum && c->residual->data != out)
                 memcpy(out, c->residual->data, s->out_bytes);
-        rs_lowered_run(c, FORWARD,
-                (void *[]){c->in[0]->data, w, out, s->bias ? c->in[2]->data : NULL}, scratch);
+        if (s->winograd[FORWARD])
+                rs_winograd_forward(
+                        &s->ahead, c->in[0]->data, w, bias, s->sum, c->relu, out, scratch);
+        else
+                rs_lowered_run(c, FORWARD, (void *[]){c->in[0]->data, w, out, bias}, scratch);
 }
 
 static void
 input_gradient(const rs_call *c, const conv *s)
 {
         char *scratch = c->scratch;
-        void *w = c->in[1]->data, *dx = c->din[0]->data;
+        void *w = c->in[1]->data, *dy = c->dout[0]->data, *dx = c->din[0]->data;
         bool adds = !(c->first & 1);
+        if (s->winograd[INPUT]) {
+                rs_winograd_weights(&s->back, w, true, (void *)(scratch + s->form));
+                rs_winograd_forward(
+                        &s->back, dy, (void *)(scratch + s->form), NULL, adds, false, dx, scratch);
+                return;
+        }
         if (s->head.launches[IN_BACK_FORM].primitive) {
                 rs_lowered_run(c, IN_BACK_FORM, (void *[]){w, scratch + s->form}, scratch);
                 w = scratch + s->form;
         }
         if (adds)
                 dx = scratch + s->dense;
-        rs_lowered_run(c, INPUT, (void *[]){dx, w, c->dout[0]->data}, scratch);
+        rs_lowered_run(c, INPUT, (void *[]){dx, w, dy}, scratch);
         if (adds)
                 rs_sum_into(c->din[0]->data, dx, s->grad_count, s->bf16, c->threads);
 }
@@ -276,7 +361,12 @@ weight_gradient(const rs_call *c, const conv *s)
         void *dense = c->din[1] && !adds ? c->din[1]->data : scratch + s->dense;
         void *dw = reorders ? scratch + s->form : dense;
         void *db = s->bias && c->din[2] && !bias_adds ? c->din[2]->data : scratch + s->other;
-        rs_lowered_run(c, WEIGHT, (void *[]){c->in[0]->data, dw, c->dout[0]->data, db}, scratch);
+        if (s->winograd[WEIGHT])
+                rs_winograd_weight_gradient(
+                        &s->ahead, c->in[0]->data, c->dout[0]->data, dense, scratch);
+        else
+                rs_lowered_run(
+                        c, WEIGHT, (void *[]){c->in[0]->data, dw, c->dout[0]->data, db}, scratch);
         if (reorders && c->din[1])
                 rs_lowered_run(c, OUT_OF_FORM, (void *[]){dw, dense}, scratch);
         if (adds && c->din[1])
@@ -305,12 +395,6 @@ static const rs_kernel kernel = {.name = rs_lowered_name,
         .backward = conv_backward,
         .adds_in_place = true};
 
-static size_t
-max(size_t a, size_t b)
-{
-        return a > b ? a : b;
-}
-
 /* Rounded up, so that the next buffer begins on a line. */
 static size_t
 lines(size_t bytes)
@@ -318,35 +402,34 @@ lines(size_t bytes)
         return (bytes + 63) / 64 * 64;
 }
 
-/* The backward half: launches, what they read and write, and where. *unable: no such primitives. */
+/* The backward half: launches, what they read and write. *unable: no such primitives. */
 static bool
-lower_backward(shape *c, rs_pstep *s, conv *k, dnnl_primitive_desc_t hint,
-        const dnnl_memory_desc_t *w, bool *unable, resect_error *err)
+lower_backward(
+        shape *c, rs_pstep *s, conv *k, dnnl_primitive_desc_t hint, bool *unable, resect_error *err)
 {
         rs_lower *l = c->l;
         rs_launch *at = k->head.launches;
-        bool weight = rs_lower_trained(l, s->in[1]) || (k->bias && rs_lower_trained(l, s->in[2]));
+        bool weight = rs_lower_trained(l, s->in[1]),
+             bias = k->bias && rs_lower_trained(l, s->in[2]);
         if (rs_lower_has_grad(l, s->in[0])) {
-                if (!product(c, INPUT, hint, &at[INPUT], unable, err))
+                if (!product(c, INPUT, hint, k, unable, err))
                         return false;
-                const dnnl_memory_desc_t *from = k->trained ? &c->w_dense : w;
-                if (!rs_md_equal(from, &at[INPUT].args[1].md) &&
-                        !rs_launch_reorder(
-                                l->dnn, &at[IN_BACK_FORM], from, &at[INPUT].args[1].md, false, err))
+                if (!k->winograd[INPUT] && !rs_md_equal(&c->w_dense, &at[INPUT].args[1].md) &&
+                        !rs_launch_reorder(l->dnn, &at[IN_BACK_FORM], &c->w_dense,
+                                &at[INPUT].args[1].md, false, err))
                         return false;
                 s->reads |= RS_READS_IN(1);
                 s->overwrites |= 1;
         }
-        if (weight) {
-                if (!product(c, WEIGHT, hint, &at[WEIGHT], unable, err))
+        if (weight || bias) {
+                if (!product(c, WEIGHT, hint, k, unable, err))
                         return false;
-                if (!rs_md_equal(&c->w_dense, &at[WEIGHT].args[1].md) &&
+                if (!k->winograd[WEIGHT] && !rs_md_equal(&c->w_dense, &at[WEIGHT].args[1].md) &&
                         !rs_launch_reorder(l->dnn, &at[OUT_OF_FORM], &at[WEIGHT].args[1].md,
                                 &c->w_dense, false, err))
                         return false;
                 s->reads |= RS_READS_IN(0);
-                s->overwrites |= rs_lower_trained(l, s->in[1]) ? 2 : 0;
-                s->overwrites |= k->bias && rs_lower_trained(l, s->in[2]) ? 4 : 0;
+                s->overwrites |= (weight ? 2 : 0) | (bias ? 4 : 0);
         }
         return true;
 }
@@ -356,10 +439,19 @@ lay_out_scratch(const shape *c, rs_pstep *s, conv *k)
 {
         const rs_launch *at = k->head.launches;
         size_t pads = 0, form = 0;
+        bool weight = at[WEIGHT].primitive || k->winograd[WEIGHT];
         for (int i = 0; i < RS_LAUNCHES_MAX; i++)
                 pads = max(pads, at[i].scratch);
+        for (int i = 0; i < 3; i++) {
+                const rs_winograd *p = i == INPUT ? &k->back : &k->ahead;
+                if (!k->winograd[i])
+                        continue;
+                pads = max(pads, rs_winograd_scratch(p));
+                if (i != WEIGHT && k->dense_w)
+                        form = max(form, rs_winograd_weight_bytes(p));
+        }
         if (at[IN_FORM].primitive)
-                form = rs_md_size(&at[IN_FORM].args[1].md);
+                form = max(form, rs_md_size(&at[IN_FORM].args[1].md));
         if (at[IN_BACK_FORM].primitive)
                 form = max(form, rs_md_size(&at[IN_BACK_FORM].args[1].md));
         if (at[OUT_OF_FORM].primitive)
@@ -368,12 +460,11 @@ lay_out_scratch(const shape *c, rs_pstep *s, conv *k)
         k->other = k->form + lines(form);
         k->dense = k->other + (k->bias ? lines(rs_md_size(&c->bias)) : 0);
         s->scratch = k->dense;
-        if (at[WEIGHT].primitive)
+        if (weight)
                 s->scratch_add = k->w_bytes;
         if (at[INPUT].primitive)
                 s->scratch_add = max(s->scratch_add, k->in_bytes);
-        if (at[WEIGHT].primitive &&
-                !rs_lower_trained(c->l, s->in[1])) /* it comes with the bias's */
+        if (weight && !rs_lower_trained(c->l, s->in[1])) /* it comes with the bias's */
                 s->scratch += k->w_bytes;
 }
 
@@ -382,40 +473,42 @@ lower(shape *c, rs_pstep *s, conv *k, dnnl_primitive_desc_t hint, bool *done, re
 {
         rs_lower *l = c->l;
         rs_launch *at = k->head.launches;
-        dnnl_memory_desc_t w;
         bool unable = false;
         c->src = md_of(hint, FORWARD, 0);
         c->dst = md_of(hint, FORWARD, 2);
         k->head.dnn = l->dnn;
         k->bias = c->has_bias;
         k->sum = c->sum;
-        k->trained = rs_lower_trained(l, s->in[1]);
+        k->dense_w = c->training;
         k->in_bytes = rs_md_size(&c->src);
         k->out_bytes = rs_md_size(&c->dst);
         k->w_bytes = rs_md_size(&c->w_dense);
         k->bf16 = l->dnn->bf16;
         k->grad_count = k->in_bytes / (l->dnn->bf16 ? 2 : 4);
+        prepare_winograd(c, k);
         rs_pstep was = *s;
         s->reads = s->overwrites = 0;
-        if (!product(c, FORWARD, NULL, &at[FORWARD], &unable, err))
+        if (!product(c, FORWARD, NULL, k, &unable, err))
                 return unable;
-        w = at[FORWARD].args[1].md;
-        if (k->trained && rs_md_equal(&c->w_dense, &w))
-                k->trained = false; /* oneDNN reads it as it lies */
-        else if (k->trained &&
-                 !rs_launch_reorder(l->dnn, &at[IN_FORM], &c->w_dense, &w, false, err))
+        dnnl_memory_desc_t w = at[FORWARD].args[1].md;
+        if (k->dense_w && !k->winograd[FORWARD] && !rs_md_equal(&c->w_dense, &w) &&
+                !rs_launch_reorder(l->dnn, &at[IN_FORM], &c->w_dense, &w, false, err))
                 return false;
-        if (c->training && !lower_backward(c, s, k, hint, &w, &unable, err)) {
+        if (c->training && !lower_backward(c, s, k, hint, &unable, err)) {
                 *s = was;
                 return unable;
         }
         lay_out_scratch(c, s, k);
-        if (!rs_lower_trained(l, s->in[1]) &&
-                (s->in[1] = rs_lower_packed(l, s->in[1], &c->w_dense, &w, err)) < 0)
-                return false;
-        if ((s->in[0] = rs_lower_as(l, s, s->in[0], &c->src, err)) < 0 ||
+        if (!k->dense_w)
+                s->in[1] = k->winograd[FORWARD]
+                                   ? rs_lower_packed_winograd(l, s->in[1], &k->ahead, err)
+                                   : rs_lower_packed(l, s->in[1], &c->w_dense, &w, err);
+        if ((!k->dense_w && s->in[1] < 0) ||
+                (s->in[0] = rs_lower_as(l, s, s->in[0], &c->src, err)) < 0 ||
                 (c->sum && (s->residual = rs_lower_as(l, s, s->residual, &c->dst, err)) < 0))
                 return false;
+        if (k->winograd[FORWARD])
+                k->head.name = "resect winograd";
         s->kernel = &kernel;
         s->state = k;
         *done = true;
@@ -437,7 +530,7 @@ rs_lower_conv(rs_lower *l, rs_pstep *s, bool *done, resect_error *err)
         conv *k = RS_NEW(&l->p->arena, 1, conv, err);
         if (!k)
                 return false;
-        if (!describe(&c, FORWARD, dnnl_convolution_direct, NULL, &hint, &unable, err))
+        if (!describe(&c, FORWARD, NULL, &hint, &unable, err))
                 return unable;
         const char *name = "";
         dnnl_primitive_desc_query(hint, dnnl_query_impl_info_str, 0, &name);

@@ -10,6 +10,7 @@
 #define RS_ONEDNN_DNN_H
 
 #include <oneapi/dnnl/dnnl.h>
+#include "onednn/winograd.h"
 #include "plan/plan.h"
 
 typedef struct rs_dnn {
@@ -25,6 +26,7 @@ typedef struct rs_dnn {
    made from is to be read. */
 typedef struct rs_layout {
         dnnl_memory_desc_t md, dense;
+        const rs_winograd *winograd; /* of a weight in Winograd's form: then md says nothing */
 } rs_layout;
 
 enum { RS_ARGS_MAX = 6, RS_LAUNCHES_MAX = 6 };

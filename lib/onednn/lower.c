@@ -56,15 +56,12 @@ rs_lower_md(const rs_lower *l, int v, dnnl_memory_desc_t *md, resect_error *err)
 }
 
 static bool
-set_layout(rs_lower *l, int v, const dnnl_memory_desc_t *md, const dnnl_memory_desc_t *dense,
-        resect_error *err)
+set_layout(rs_lower *l, int v, const dnnl_memory_desc_t *md, resect_error *err)
 {
         rs_layout *layout = RS_NEW(&l->p->arena, 1, rs_layout, err);
         if (!layout)
                 return false;
         layout->md = *md;
-        if (dense)
-                layout->dense = *dense;
         l->p->values[v].layout = layout;
         l->p->values[v].bytes = rs_md_size(md);
         return true;
@@ -77,7 +74,7 @@ rs_lower_output(rs_lower *l, int v, const dnnl_memory_desc_t *md, resect_error *
         const rs_pvalue *x = &l->p->values[v];
         if (!rs_md_dense(&dense, x->type.rank, x->type.dims, dnnl_f32, err))
                 return false;
-        return rs_md_equal(md, &dense) || set_layout(l, v, md, NULL, err);
+        return rs_md_equal(md, &dense) || set_layout(l, v, md, err);
 }
 
 /* Reorder: a step of this folder's own. */
@@ -188,9 +185,26 @@ rs_lower_as(rs_lower *l, const rs_pstep *s, int v, const dnnl_memory_desc_t *md,
         y->has_grad = l->p->values[from->root].has_grad;
         y->twin = from->twin;
         from->twin = to;
-        if ((!rs_md_equal(md, &dense) && !set_layout(l, to, md, NULL, err)) ||
+        if ((!rs_md_equal(md, &dense) && !set_layout(l, to, md, err)) ||
                 !add_reorder(l, s ? s->node : l->steps[l->n_steps - 1].node, v, to, err))
                 return -1;
+        return to;
+}
+
+static int
+packed(rs_lower *l, int v, const rs_layout *layout, size_t bytes, resect_error *err)
+{
+        int from = l->p->values[v].root, to = rs_plan_add_value(l->p, l->p->values[from].name, err);
+        rs_layout *own = RS_NEW(&l->p->arena, 1, rs_layout, err);
+        if (to < 0 || !own)
+                return -1;
+        *own = *layout;
+        rs_pvalue *y = &l->p->values[to];
+        y->layout = own;
+        y->bytes = bytes;
+        y->type = l->p->values[from].type;
+        y->place = RS_PLACE_PACKED;
+        y->packed_from = from;
         return to;
 }
 
@@ -198,14 +212,13 @@ int
 rs_lower_packed(rs_lower *l, int v, const dnnl_memory_desc_t *dense, const dnnl_memory_desc_t *md,
         resect_error *err)
 {
-        int from = l->p->values[v].root, to = rs_plan_add_value(l->p, l->p->values[from].name, err);
-        if (to < 0 || !set_layout(l, to, md, dense, err))
-                return -1;
-        rs_pvalue *y = &l->p->values[to];
-        y->type = l->p->values[from].type;
-        y->place = RS_PLACE_PACKED;
-        y->packed_from = from;
-        return to;
+        return packed(l, v, &(rs_layout){.md = *md, .dense = *dense}, rs_md_size(md), err);
+}
+
+int
+rs_lower_packed_winograd(rs_lower *l, int v, const rs_winograd *w, resect_error *err)
+{
+        return packed(l, v, &(rs_layout){.winograd = w}, rs_winograd_weight_bytes(w), err);
 }
 
 static bool
@@ -214,6 +227,10 @@ pack(const resect_plan *p, int v, const void *from, void *to, resect_error *err)
         const rs_layout *layout = p->values[v].layout;
         rs_dnn *d = p->fast;
         rs_launch l = {0};
+        if (layout->winograd) {
+                rs_winograd_weights(layout->winograd, from, false, to);
+                return true;
+        }
         if (!rs_launch_reorder(d, &l, &layout->dense, &layout->md, false, err))
                 return false;
         void *scratch = rs_alloc_aligned(l.scratch, err);
