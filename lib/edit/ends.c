@@ -77,6 +77,56 @@ type_of(rs_surgery *s, const char *value, rs_type *out, resect_error *err)
         return ok;
 }
 
+/* Where a node in 8 bits has its output's scale; its zero point is the next input. 0: it leaves the
+   numbers of input 0 as they are. -1: not known. */
+static int
+scale_slot(const rs_node *n)
+{
+        static const struct {
+                const char *op;
+                int slot;
+        } kinds[] = {{"QuantizeLinear", 1}, {"QLinearConv", 6}, {"QLinearMatMul", 6},
+                {"QLinearAdd", 6}, {"QLinearMul", 6}, {"QGemm", 7}, {"QLinearGlobalAveragePool", 3},
+                {"QLinearAveragePool", 3}, {"QLinearLeakyRelu", 3}, {"QLinearSigmoid", 3},
+                {"MaxPool", 0}, {"Flatten", 0}, {"Reshape", 0}, {"Squeeze", 0}, {"Unsqueeze", 0},
+                {"Transpose", 0}, {"Identity", 0}};
+        for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+                if (strcmp(n->op, kinds[i].op) == 0)
+                        return kinds[i].slot;
+        return -1;
+}
+
+const char *
+rs_dequantised(rs_surgery *s, const char *value, const char *wish, resect_error *err)
+{
+        rs_type t;
+        rs_index ix;
+        if (!type_of(s, value, &t, err))
+                return NULL;
+        if (t.dtype != RESECT_UINT8 && t.dtype != RESECT_INT8)
+                return value;
+        if (!rs_index_make(&ix, &s->m->graph, err))
+                return NULL;
+        const rs_link *l = rs_index_find(&ix, value);
+        const rs_node *n = l != NULL ? l->maker : NULL;
+        int slot = -1;
+        for (size_t steps = 0;
+                n != NULL && (slot = scale_slot(n)) == 0 && steps < s->m->graph.n_nodes; steps++) {
+                l = n->n_in > 0 ? rs_index_find(&ix, n->in[0]) : NULL;
+                n = l != NULL ? l->maker : NULL;
+        }
+        rs_index_free(&ix);
+        if (n == NULL || slot < 1 || (size_t)slot >= n->n_in)
+                return RS_FAIL_NULL(err, RESECT_UNSUPPORTED,
+                        "%s is of 8 bits, and with what scale cannot be told", value);
+        const char *name = rs_model_fresh_name(s->m, wish, err),
+                   *zero = (size_t)slot + 1 < n->n_in ? n->in[slot + 1] : "";
+        return name != NULL && rs_build(s, "DequantizeLinear", name, name, err, value, n->in[slot],
+                                       zero, NULL) != NULL
+                       ? name
+                       : NULL;
+}
+
 const char *
 rs_pool_and_squeeze(rs_surgery *s, const char *value, int64_t *channels, resect_error *err)
 {
@@ -94,7 +144,8 @@ rs_pool_and_squeeze(rs_surgery *s, const char *value, int64_t *channels, resect_
         if (t.dims[1] <= 0)
                 return RS_FAIL_NULL(err, RESECT_UNSUPPORTED,
                         "%s: the number of its channels is not fixed", value);
-        if (t.rank == 2)
+        value = rs_dequantised(s, value, "dequantised", err);
+        if (value == NULL || t.rank == 2)
                 return value;
         if (t.dims[2] != 1 || t.dims[3] != 1) {
                 const char *pool = rs_model_fresh_name(s->m, "avgpool", err);

@@ -13,6 +13,10 @@ const char *rs_output_name(
 /* Puts value in the place of the graph output old (or of nothing, when old is NULL), and drops what
  * nobody needs. */
 bool rs_end_at(rs_surgery *s, const char *old, const char *value, resect_error *err) RESECT_MUST;
+/* A value of 8 bits as floats: a DequantizeLinear behind it, called like wish, with the scale of the node that made it. Any other
+ * value stays as it is. Returns the value. */
+const char *rs_dequantised(
+        rs_surgery *s, const char *value, const char *wish, resect_error *err) RESECT_MUST;
 /* maps [N, C, H, W] -> GlobalAveragePool -> Flatten -> [N, C]; a value that has rank 2 already
  * stays. Returns the value. */
 const char *rs_pool_and_squeeze(

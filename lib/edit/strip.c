@@ -44,6 +44,14 @@ is_rank4(const resect_anatomy *a, const char *value)
         return t != NULL && t->rank == 4;
 }
 
+/* Of 8 bits, that is: the numbers say nothing without a scale. */
+static bool
+is_byte(const resect_anatomy *a, const char *value)
+{
+        const rs_type *t = rs_types_find(&a->types, value);
+        return t != NULL && (t->dtype == RESECT_UINT8 || t->dtype == RESECT_INT8);
+}
+
 static bool
 strip(rs_surgery *s, target to, const resect_anatomy *a, resect_error *err)
 {
@@ -52,24 +60,27 @@ strip(rs_surgery *s, target to, const resect_anatomy *a, resect_error *err)
         if (value == NULL)
                 return false;
         const bool flatten = to == FEATURES && is_rank4(a, value);
+        const bool quantised = strcmp(value, old) != 0 && is_byte(a, value);
         const bool classifier = a->tail.logits != NULL && to != LOGITS;
         const size_t before = s->m->graph.n_nodes;
         if (strcmp(value, old) == 0 && !flatten) {
                 rs_note(s, "%s: the model ends there already", value);
                 return rs_prove_outputs(s, err);
         }
-        const char *name = flatten ? value : rs_output_name(s, value, names[to], err);
+        const char *name = flatten || quantised ? value : rs_output_name(s, value, names[to], err);
         if (name == NULL || !rs_prove(s, &value, &name, 1, err) ||
                 !rs_graph_rename(s->m, value, name, err))
                 return false;
         if (flatten) { /* a 1x1 Conv was the classifier; features are [N, C] all the same */
-                const char *flat = rs_model_fresh_name(s->m, "features", err);
+                const char *flat = rs_model_fresh_name(s->m, quantised ? "flat" : "features", err);
                 rs_node *n =
                         flat != NULL ? rs_build(s, "Flatten", flat, flat, err, name, NULL) : NULL;
                 if (n == NULL || !rs_node_set_int(s->m, n, "axis", 1, err))
                         return false;
                 name = flat;
         }
+        if (quantised && (name = rs_dequantised(s, name, names[to], err)) == NULL)
+                return false;
         if (!rs_end_at(s, old, name, err))
                 return false;
         if (classifier && !resect_model_set_labels(s->m, NULL, 0, err))
@@ -112,7 +123,8 @@ const rs_edit rs_edit_strip = {
                                "too; all else keeps its bytes.\n\n"
                                "--to features leaves the pooled features, one row a picture "
                                "(behind a 1x1 Conv classifier, a Flatten is "
-                               "added to make them so). --to maps ends before the pool; --to "
+                               "added to make them so; behind nodes of 8 bits, a "
+                               "DequantizeLinear). --to maps ends before the pool; --to "
                                "logits drops a Softmax only.\n\n"
                                "The output keeps the name that it had inside the graph, unless "
                                "that is one that no person would type "

@@ -50,7 +50,8 @@ width_of_affine(const resect_anatomy *a, const rs_node *n, bool out)
         const rs_tensor *w = rs_anatomy_initializer(a, n, rs_weight_slot(n));
         if (!w || w->rank < 2)
                 return -1;
-        bool by_row = rs_is_conv(n) || (!strcmp(n->op, "Gemm") && rs_node_int(n, "transB", 0));
+        static const char *const gemm[] = {"Gemm", "QGemm", NULL};
+        bool by_row = rs_is_conv(n) || (rs_op_in(n, gemm) && rs_node_int(n, "transB", 0));
         return w->dims[by_row == out ? 0 : 1];
 }
 

@@ -33,6 +33,7 @@ typedef struct rs_ablock {
         size_t main_slot, shortcut_slot; /* add->in[...] */
         const char *sum;                 /* add->out[0] */
         rs_node *relu;                   /* the activation after the sum (v1), or NULL */
+        bool cut; /* there is none, but what is below zero is cut off by the sum's quantisation */
         const char *output;              /* what the next block reads: relu's output, else sum */
         rs_nodes nodes;                  /* all of the block, add and relu included */
         rs_nodes main_nodes;     /* the main branch, from input to main, side paths included */
@@ -85,6 +86,7 @@ typedef struct rs_atensor {
         const rs_node *node;   /* its first live reader */
         size_t slot;
         bool shared; /* read by nodes of different parts */
+        bool scale;  /* it is the scale or zero point of what the node reads there */
 } rs_atensor;
 
 /* The block of that name ("layer3.5"), or NULL. */

@@ -111,6 +111,30 @@ activation_after(const resect_anatomy *a, const char *value)
         return NULL;
 }
 
+/* Whether a sum is cut at zero by being written in 8 bits whose least number is their zero point:
+ * what quantisers make of a Relu. */
+static bool
+cut_at_zero(resect_anatomy *a, rs_ablock *b, resect_error *err)
+{
+        const bool sums = !strcmp(b->add->op, "QLinearAdd");
+        const rs_node *n = sums ? b->add : rs_trunk_sole_reader(a, b->sum);
+        const size_t slot = sums ? 7 : 2;
+        rs_span raw;
+        resect_error e;
+        if (!n || (!sums && strcmp(n->op, "QuantizeLinear") != 0))
+                return true;
+        const rs_tensor *zero = rs_anatomy_initializer(a, n, slot);
+        if (!zero) {
+                b->cut = slot >= n->n_in || !n->in[slot][0]; /* left out it is uint8's 0 */
+                return true;
+        }
+        if (!rs_tensor_bytes(a->model, zero, &a->arena, &raw, &e))
+                return e.code != RESECT_NOMEM || rs_fail_nomem(err);
+        b->cut = raw.size > 0 && ((zero->dtype == RESECT_UINT8 && raw.data[0] == 0) ||
+                                         (zero->dtype == RESECT_INT8 && raw.data[0] == 0x80));
+        return true;
+}
+
 static bool
 norm_reads(const resect_anatomy *a, const char *value)
 {
@@ -242,6 +266,8 @@ rs_anatomy_blocks(resect_anatomy *a, resect_error *err)
         for (size_t i = 0; i < a->n_blocks; i++) {
                 rs_ablock *b = &a->blocks[i];
                 b->relu = activation_after(a, b->sum);
+                if (!b->relu && !cut_at_zero(a, b, err))
+                        return false;
                 after += b->relu != NULL;
                 before += !b->relu && norm_reads(a, b->sum);
         }

@@ -82,10 +82,12 @@ is_parameter(const rs_node *n, size_t slot, const rs_tensor *t)
 {
         static const char *const weighted[] = {"Gemm", "MatMul", "ConvTranspose", "PRelu", NULL};
         static const char *const linear[] = {"Add", "Mul", "Sub", "Div", "Sum", NULL};
+        static const char *const threes[] = {
+                "QLinearConv", "QLinearMatMul", "QGemm", "QLinearAdd", "QLinearMul", NULL};
         if (t->dtype == RESECT_INT64 || t->dtype == RESECT_BOOL)
                 return false;
-        if (!strncmp(n->op, "QLinear", 7))
-                return slot == rs_weight_slot(n) || (rs_is_conv(n) && slot == rs_bias_slot(n));
+        if (rs_op_in(n, threes))
+                return slot == rs_weight_slot(n) || slot == rs_bias_slot(n);
         if (rs_is_norm(n))
                 return slot == 1 || slot == 2;
         return rs_is_conv(n) || rs_op_in(n, weighted) || (rs_op_in(n, linear) && t->count > 1);
@@ -98,7 +100,7 @@ count_parameters(resect_anatomy *a)
         for (size_t i = 0; i < g->n_tensors; i++) {
                 const rs_tensor *t = g->tensors[i];
                 const rs_atensor *at = rs_map_get(&a->tensors, t->name);
-                if (!at || !is_parameter(at->node, at->slot, t))
+                if (!at || at->scale || !is_parameter(at->node, at->slot, t))
                         continue;
                 int node = rs_trunk_node(a, at->node), part = a->trunk->part_of[node],
                     block = a->trunk->block_of[node];

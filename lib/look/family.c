@@ -169,7 +169,7 @@ name_variant(resect_anatomy *a)
                 return;
         for (size_t i = 0; i < a->n_blocks; i++) {
                 const rs_ablock *b = &a->blocks[i];
-                plain += !b->relu && !b->pub.preactivation;
+                plain += !b->relu && !b->cut && !b->pub.preactivation;
                 if (b->pub.stride > 1 && !b->downsample && b->pub.index &&
                         b->pub.in_channels == b->pub.out_channels)
                         last++;

@@ -56,16 +56,23 @@ rs_is_shaper(const rs_node *n)
                 n, (const char *const[]){"Flatten", "Reshape", "Squeeze", "Unsqueeze", NULL});
 }
 
+/* Nodes in 8 bits give each operand three inputs: values, scale, zero point. */
+static bool
+in_threes(const rs_node *n)
+{
+        return !strncmp(n->op, "QLinear", 7) || !strcmp(n->op, "QGemm");
+}
+
 size_t
 rs_weight_slot(const rs_node *n)
 {
-        return strncmp(n->op, "QLinear", 7) ? 1 : 3;
+        return in_threes(n) ? 3 : 1;
 }
 
 size_t
 rs_bias_slot(const rs_node *n)
 {
-        return strncmp(n->op, "QLinear", 7) ? 2 : 8;
+        return !in_threes(n) ? 2 : strcmp(n->op, "QGemm") ? 8 : 6;
 }
 
 bool

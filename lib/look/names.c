@@ -241,13 +241,20 @@ common_part(const char *p, const char *q)
         }
 }
 
+/* How an initializer comes to its reader. */
+struct course {
+        const char *value;
+        bool exact; /* as it is, but for its dress */
+        bool scale; /* as the scale or zero point of what is read */
+};
+
 static bool
-give_tensor(
-        resect_anatomy *a, const char *name, int node, size_t slot, bool exact, resect_error *err)
+give_tensor(resect_anatomy *a, const char *name, int node, size_t slot, struct course c,
+        resect_error *err)
 {
         const rs_node *reader = a->model->graph.nodes[node];
         const char *part = a->trunk->part[node], *prefix = a->trunk->canonical[node],
-                   *what = exact ? role(reader, slot) : NULL;
+                   *what = c.exact ? role(reader, slot) : NULL;
         rs_atensor *t = rs_map_get(&a->tensors, name);
         if (t) {
                 if (t->node == reader && t->slot == slot)
@@ -262,7 +269,7 @@ give_tensor(
         }
         if (!(t = RS_NEW(&a->arena, 1, rs_atensor, err)))
                 return false;
-        *t = (rs_atensor){.part = part, .node = reader, .slot = slot};
+        *t = (rs_atensor){.part = part, .node = reader, .slot = slot, .scale = c.scale};
         if (prefix && what &&
                 !(t->canonical = rs_arena_printf(&a->arena, err, "%s.%s", prefix, what)))
                 return false;
@@ -275,26 +282,24 @@ static bool
 give_upstream(resect_anatomy *a, const char *value, int node, size_t slot, resect_error *err)
 {
         enum { MOST = 32 };
-        struct {
-                const char *value;
-                bool exact;
-        } stack[MOST] = {{value, true}};
+        struct course stack[MOST] = {{value, true, false}};
         static const char *const dress[] = {"Identity", "Cast", "Transpose", "DequantizeLinear",
                 "Reshape", "Unsqueeze", "Squeeze", NULL};
         int size = 1;
         for (int steps = 0; size && steps < 4 * MOST; steps++) {
-                const char *at = stack[--size].value;
-                bool exact = stack[size].exact;
-                const rs_link *l = rs_index_find(&a->index, at);
+                const struct course c = stack[--size];
+                const rs_link *l = rs_index_find(&a->index, c.value);
                 if (!l)
                         continue;
-                if (l->tensor && !give_tensor(a, l->tensor->name, node, slot, exact, err))
+                if (l->tensor && !give_tensor(a, l->tensor->name, node, slot, c, err))
                         return false;
                 const rs_node *n = l->maker;
+                const bool dequantised = n && !strcmp(n->op, "DequantizeLinear");
                 for (size_t i = n ? n->n_in : 0; i-- > 0 && size < MOST;)
                         if (rs_trunk_vertex(a, n->in[i]) < 0) {
-                                stack[size].value = n->in[i];
-                                stack[size++].exact = exact && i == 0 && rs_op_in(n, dress);
+                                stack[size++] = (struct course){n->in[i],
+                                        c.exact && i == 0 && rs_op_in(n, dress),
+                                        c.scale || (dequantised && i > 0)};
                         }
         }
         return true;

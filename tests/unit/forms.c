@@ -492,5 +492,7 @@ form_make(const form *f, uint64_t seed)
         if (f->affine != AFFINE_NONE)
                 head(&n);
         finish(&n);
+        if (f->quant != QUANT_NONE)
+                form_quantise(n.m, f->quant);
         return n.m;
 }

@@ -38,6 +38,7 @@ enum form_affine {
         AFFINE_CONV,
         AFFINE_NONE /* features */
 };
+enum form_quant { QUANT_NONE, QUANT_QDQ_RELU, QUANT_QDQ, QUANT_QLINEAR, QUANT_QGEMM }; /* 8 bits: see forms_int8.c */
 enum form_end { END_LOGITS, END_SOFTMAX, END_LOG_SOFTMAX };
 
 typedef struct form {
@@ -56,6 +57,7 @@ typedef struct form {
         enum form_squeeze squeeze;
         enum form_affine affine;
         enum form_end end;
+        enum form_quant quant; /* of a form with BN_FOLDED, without what else is below */
         bool dropout;  /* before the affine map */
         bool sum;      /* Caffe2: Sum for Add */
         bool nhwc;     /* input [N, H, W, C] and a Transpose */
@@ -72,5 +74,7 @@ typedef struct form {
 /* Weights are drawn from the seed; all sizes fit, and numbers stay near 1 all the way. Aborts the
  * test on failure. */
 resect_model *form_make(const form *f, uint64_t seed);
+
+void form_quantise(resect_model *m, enum form_quant how);
 
 #endif

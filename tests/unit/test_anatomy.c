@@ -24,8 +24,12 @@ names_are_canonical(const resect_anatomy *a, const form *f)
                                 canonical);
                         continue;
                 }
-                if (g->tensors[i]->dtype != RESECT_FLOAT || !strncmp(name, "zero", 4))
+                if (g->tensors[i]->dtype == RESECT_INT64 || !strncmp(name, "zero", 4))
                         continue;
+                if (f->quant != QUANT_NONE && (strstr(name, "_scale") || strstr(name, "_point"))) {
+                        ck_assert_msg(!canonical, "%s is taken for %s", name, canonical);
+                        continue;
+                }
                 if (strstr(name, ".se.")) {
                         ck_assert_ptr_null(canonical);
                         ck_assert(part && !strncmp(name, part, n) && n >= 8);
@@ -218,6 +222,72 @@ START_TEST(tails)
 }
 END_TEST
 
+/* In 8 bits the same network is found as in float: every part and block, with the same sizes and
+ * counts. */
+static void
+as_in_float(form f)
+{
+        resect_model *m8, *m;
+        resect_anatomy *a8 = look(&f, &m8);
+        f.quant = QUANT_NONE;
+        resect_anatomy *a = look(&f, &m);
+        const resect_summary *s8 = resect_anatomy_summary(a8), *s = resect_anatomy_summary(a);
+        ck_assert_str_eq(s8->family, s->family);
+        ck_assert_str_eq(s8->variant, s->variant);
+        ck_assert_int_eq(s8->n_features, s->n_features);
+        ck_assert_int_eq(s8->n_classes, s->n_classes);
+        ck_assert_uint_eq(s8->n_conv, s->n_conv);
+        ck_assert_uint_eq(s8->parameters, s->parameters);
+        ck_assert_uint_eq(s8->macs, s->macs);
+        ck_assert(!s8->trainable);
+        ck_assert_uint_eq(resect_anatomy_part_count(a8), resect_anatomy_part_count(a));
+        for (size_t i = 0; i < resect_anatomy_part_count(a); i++) {
+                const resect_part *p8 = resect_anatomy_part(a8, i), *p = resect_anatomy_part(a, i);
+                ck_assert_str_eq(p8->name, p->name);
+                ck_assert_msg(p8->channels == p->channels && p8->height == p->height &&
+                                      p8->width == p->width && p8->blocks == p->blocks &&
+                                      p8->parameters == p->parameters && p8->macs == p->macs,
+                        "%s: %lld x %lld x %lld, %d blocks, %llu parameters, %llu MACs", p->name,
+                        (long long)p8->channels, (long long)p8->height, (long long)p8->width,
+                        p8->blocks, (unsigned long long)p8->parameters,
+                        (unsigned long long)p8->macs);
+        }
+        for (size_t i = 0; i < s->n_blocks; i++) {
+                const resect_block *b8 = resect_anatomy_block(a8, i),
+                                   *b = resect_anatomy_block(a, i);
+                ck_assert_str_eq(b8->name, b->name);
+                ck_assert_msg(b8->kind == b->kind && b8->preactivation == b->preactivation &&
+                                      b8->downsample == b->downsample && b8->stride == b->stride &&
+                                      b8->in_channels == b->in_channels &&
+                                      b8->out_channels == b->out_channels &&
+                                      b8->height == b->height && b8->width == b->width &&
+                                      b8->parameters == b->parameters && b8->macs == b->macs,
+                        "%s is another block in 8 bits", b->name);
+        }
+        resect_anatomy_free(a8);
+        resect_anatomy_free(a);
+        resect_model_free(m8);
+        resect_model_free(m);
+}
+
+START_TEST(quantised)
+{
+        form f = {.bn = BN_FOLDED};
+        for (f.quant = QUANT_QDQ_RELU; f.quant <= QUANT_QGEMM; f.quant++) {
+                memcpy(f.blocks, (int[5]){2, 2, 2, 2}, sizeof f.blocks);
+                f.bottleneck = false;
+                check(&f, "v1");
+                if (f.quant == QUANT_QGEMM) /* whose shapes are not inferred */
+                        continue;
+                as_in_float(f);
+                memcpy(f.blocks, (int[5]){3, 4, 6, 3}, sizeof f.blocks);
+                f.bottleneck = true;
+                check(&f, "v1.5");
+                as_in_float(f);
+        }
+}
+END_TEST
+
 static void
 family(const form *f, const char *name)
 {
@@ -360,5 +430,5 @@ START_TEST(every_allocation_may_fail)
 }
 END_TEST
 
-UNIT_MAIN("anatomy", variants, exporters, tails, families, published_numbers, insides,
+UNIT_MAIN("anatomy", variants, exporters, tails, quantised, families, published_numbers, insides,
         every_allocation_may_fail)

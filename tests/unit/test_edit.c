@@ -58,8 +58,12 @@ static const form forms[] = {
         {.blocks = {1, 2}, .affine = AFFINE_NONE},
         {.blocks = {1, 2}, .pool = POOL_NONE, .squeeze = SQUEEZE_NONE, .affine = AFFINE_NONE},
         {.blocks = {1, 2}, .fixed_batch = true, .squeeze = SQUEEZE_RESHAPE, .opset = 11},
+        /* the last N_INT8 are in 8 bits */
+        {.blocks = {1, 2}, .bn = BN_FOLDED, .quant = QUANT_QDQ_RELU},
+        {.blocks = {1, 2}, .bn = BN_FOLDED, .bottleneck = true, .quant = QUANT_QDQ},
+        {.blocks = {1, 2}, .bn = BN_FOLDED, .bottleneck = true, .quant = QUANT_QLINEAR},
 };
-enum { N_FORMS = sizeof forms / sizeof *forms, N_LINES = 10 };
+enum { N_ALL = sizeof forms / sizeof *forms, N_INT8 = 3, N_FORMS = N_ALL - N_INT8, N_LINES = 10 };
 
 static int verified;
 
@@ -165,7 +169,7 @@ START_TEST(what_keeps_the_function)
                 "fold --bn", "fold --unfold", "edit --canon", "edit --strip-docs",
                 "edit --preprocess meta", "edit --rename layer1.0.conv1.weight=w",
                 "edit --batch sym", "edit --batch 2"};
-        resect_model_free(on_form(_i % N_FORMS, lines[_i / N_FORMS]));
+        resect_model_free(on_form(_i % N_ALL, lines[_i / N_ALL]));
 }
 END_TEST
 
@@ -179,11 +183,13 @@ START_TEST(strips)
                 ck_assert(!has_head(m));
                 ck_assert(resect_model_output(m, 0, &v));
                 ck_assert(f->affine == AFFINE_NONE || (v.rank == 2 && v.dims[1] > 8));
+                ck_assert_int_eq(v.dtype, RESECT_FLOAT);
                 resect_model_free(m);
         }
         m = on_form(_i, "strip --to maps");
         ck_assert(resect_model_output(m, 0, &v));
         ck_assert(maps || v.rank == 4);
+        ck_assert_int_eq(v.dtype, RESECT_FLOAT);
         resect_model_free(m);
         if (f->affine != AFFINE_NONE)
                 resect_model_free(on_form(_i, "strip --to logits"));
@@ -239,6 +245,23 @@ START_TEST(truncations)
         ck_assert_msg(
                 forms[_i].blocks[1] == 1 || strstr(err.msg, "layer2.1") != NULL, "%s", err.msg);
         resect_model_free(m);
+}
+END_TEST
+
+/* What cannot be done to weights of 8 bits is refused, with the reason. */
+START_TEST(refusals_in_8_bits)
+{
+        static const struct {
+                const char *line, *why;
+        } cases[] = {{"reset --from layer2", "no weights"}, {"edit --opset 9", "QuantizeLinear"},
+                {"edit --bgr", "stands between the input and the first Conv"}};
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+                resect_model *m = form_make(&forms[N_FORMS + _i], 1);
+                ck_assert_msg(!run(m, cases[i].line), "form %d: %s", N_FORMS + _i, cases[i].line);
+                ck_assert_msg(
+                        strstr(err.msg, cases[i].why) != NULL, "%s: %s", cases[i].line, err.msg);
+                resect_model_free(m);
+        }
 }
 END_TEST
 
@@ -358,16 +381,17 @@ main(void)
         const struct {
                 const char *name;
                 const TTest *test;
-                int rounds; /* for each form */
-        } cases[] = {{"function", what_keeps_the_function, N_LINES}, {"strip", strips, 1},
-                {"head", heads, 1}, {"truncate", truncations, 1}, {"reset", resets, 1},
-                {"extract", extracts, 1}, {"opset", versions, 1}, {"input", inputs, 1},
-                {"rows", rows_are_kept, 1}};
+                int rounds;
+        } cases[] = {{"function", what_keeps_the_function, N_LINES * N_ALL},
+                {"strip", strips, N_ALL}, {"head", heads, N_ALL}, {"truncate", truncations, N_ALL},
+                {"reset", resets, N_FORMS}, {"extract", extracts, N_ALL},
+                {"opset", versions, N_FORMS}, {"input", inputs, N_FORMS},
+                {"rows", rows_are_kept, N_FORMS}, {"8 bits", refusals_in_8_bits, N_INT8}};
         Suite *s = suite_create("edit");
         for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
                 TCase *c = tcase_create(cases[i].name);
                 tcase_set_timeout(c, 300);
-                tcase_add_loop_test(c, cases[i].test, 0, cases[i].rounds * N_FORMS);
+                tcase_add_loop_test(c, cases[i].test, 0, cases[i].rounds);
                 suite_add_tcase(s, c);
         }
         SRunner *r = srunner_create(s);
