@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: 0BSD
 """What edited models must compute, from PyTorch, and whether they do.
 
-edits.py make FORM DIR           exports a ResNet-18 (eval: BN folded, kept: BN kept) and writes what its parts compute on DIR/x.npy
-edits.py check DIR LIST          LIST has lines: model, ONNX Runtime's output, expectation. Each model passes onnx.checker and is compared
+edits.py make NAME FORM AFTER DROP DIR
+                                 exports a torchvision network (eval: BN folded, kept: BN kept) and writes what its parts compute on
+                                 DIR/x.npy: AFTER is where it will be cut, DROP the blocks that will go
+edits.py check DIR LIST          LIST has lines: model, ONNX Runtime's output, expectation, opset (or nothing). Each model passes onnx.checker
+                                 and is compared; what an edit should leave alone has its bytes
 edits.py fresh NAME VARIANT DIR  puts a random torchvision network's weights into DIR/new.onnx, by name, as DIR/filled.onnx
 """
 import copy
@@ -24,42 +27,50 @@ def busy(model):
     return model.eval()
 
 
-def make(form, folder):
+def make(name, form, after, drop, folder):
     import torch
     import torchvision
     torch.manual_seed(11)
     torch.set_num_threads(1)
-    model = busy(torchvision.models.resnet18(num_classes=10))
+    model = busy(getattr(torchvision.models, name)(num_classes=10))
     x = torch.randn(2, 3, 64, 64)
     mode = torch.onnx.TrainingMode.EVAL if form == "eval" else torch.onnx.TrainingMode.PRESERVE
-    torch.onnx.export(model, x, f"{folder}/model.onnx", opset_version=17, training=mode, do_constant_folding=form == "eval",
-                      input_names=["x"], output_names=["logits"], dynamic_axes={"x": {0: "N"}, "logits": {0: "N"}})
-    torch.onnx.export(model, x[:1], f"{folder}/fixed.onnx", opset_version=11, training=mode, do_constant_folding=form == "eval",
-                      input_names=["x"], output_names=["logits"])
-    trains = copy.deepcopy(model).train()
-    torch.onnx.export(trains, x, f"{folder}/training.onnx", opset_version=17, training=torch.onnx.TrainingMode.TRAINING,
-                      do_constant_folding=False, input_names=["x"], output_names=["logits"],
-                      dynamic_axes={"x": {0: "N"}, "logits": {0: "N"}})
+    batch = {"x": {0: "N"}, "logits": {0: "N"}}
+
+    def export(what, net, x, mode, opset, axes):
+        torch.onnx.export(net, x, f"{folder}/{what}.onnx", opset_version=opset, training=mode,
+                          do_constant_folding=mode == torch.onnx.TrainingMode.EVAL,
+                          input_names=["x"], output_names=["logits"], dynamic_axes=axes)
+    export("model", model, x, mode, 17, batch)
     with torch.no_grad():
-        def save(name, value):
-            np.save(f"{folder}/{name}.npy", value.numpy())
+        def save(what, value):
+            np.save(f"{folder}/{what}.npy", value.numpy())
         save("x", x)
         save("logits", model(x))
-        save("evaluated", trains.eval()(x))
-        save("softmax", torch.softmax(model(x), 1))
-        save("bgr", x.flip(1))
         h = model.maxpool(model.relu(model.bn1(model.conv1(x))))
-        h = model.layer1(h)
-        save("layer1", h)
-        h = model.layer2(h)
-        save("pooled2", h.mean((2, 3)))
-        h = model.layer4(model.layer3(h))
+        for s in range(1, 5):
+            for i, block in enumerate(getattr(model, f"layer{s}")):
+                h = block(h)
+                if f"layer{s}.{i}" == after:
+                    save("after", h.mean((2, 3)))
+            save(f"layer{s}", h)
+            if f"layer{s}" == after:
+                save("after", h.mean((2, 3)))
         save("maps", h)
         save("features", h.mean((2, 3)))
-        pixels = torch.randint(0, 256, x.shape).float()
-        save("pixels", pixels)
-        save("baked", model((pixels / 255 - 0.5) / 0.25))
-        model.layer1[1] = model.layer4[1] = torch.nn.Identity()
+        if name == "resnet18":  # what only the rewrites need
+            export("fixed", model, x[:1], mode, 11, {})
+            trains = copy.deepcopy(model).train()
+            export("training", trains, x, torch.onnx.TrainingMode.TRAINING, 17, batch)
+            save("evaluated", trains.eval()(x))
+            save("softmax", torch.softmax(model(x), 1))
+            save("bgr", x.flip(1))
+            pixels = torch.randint(0, 256, x.shape).float()
+            save("pixels", pixels)
+            save("baked", model((pixels / 255 - 0.5) / 0.25))
+        for part in drop.split(","):
+            stage, _, i = part.partition(".")
+            getattr(model, stage)[int(i)] = torch.nn.Identity()
         save("dropped", model(x))
     state = {k: v.numpy() for k, v in model.state_dict().items()}
     np.savez(f"{folder}/state.npz", **state)
@@ -80,43 +91,60 @@ def expected(folder, model, how):
 
 
 def check(folder, lines):
-    bad = 0
+    bad, original = 0, {}
     for line in open(lines):
-        path, result, how = line.split()
-        model = onnx.load(path)
+        path, result, how, *version = line.split()
+        what = path.rsplit("/", 1)[1][:-5]
+        model = onnx.load(path, load_external_data=False)
+        notes = ""
         if model.ir_version <= onnx.IR_VERSION and model.opset_import[0].version <= onnx.defs.onnx_opset_version():
             onnx.checker.check_model(path, full_check=True)
         else:
-            print(f"     (onnx {onnx.__version__} is too old to check the next one)")
+            notes += f", too new for the checker of onnx {onnx.__version__}"
         want, got = expected(folder, model, how), np.load(result)
         rel = float(np.abs(got - want).max() / np.abs(want).max()) if got.shape == want.shape else np.inf
         ok = rel < 1e-4
+        if version:
+            ok &= is_opset(model, int(version[0]))
+            notes += f", opset {model.opset_import[0].version}, IR {model.ir_version}"
+        if version and not what.startswith("from") or what in ("frozen", "strip", "dropped", "softmax"):
+            if not original:
+                original = {t.name: t.SerializeToString() for t in onnx.load(f"{folder}/model.onnx").graph.initializer}
+            wrong = [t.name for t in model.graph.initializer if original.get(t.name) != t.SerializeToString()]
+            ok &= not wrong and len(model.graph.initializer) > 0
+            notes += f", {len(model.graph.initializer)} of {len(original)} tensors, {len(wrong)} with other bytes {wrong[:3]}"
         bad += not ok
-        print(f"{'ok  ' if ok else 'FAIL'} {path.rsplit('/', 1)[1]}: {got.shape} against {want.shape}, {rel:.1e} ({how})")
+        print(f"{'ok  ' if ok else 'FAIL'} {folder.rsplit('/', 1)[1]} {what}: {got.shape} against {want.shape}, {rel:.1e} ({how}){notes}")
     sys.exit(bad != 0)
 
 
-def same_payloads(old, new):
-    """Every tensor of new stands in old under the same name with the same bytes."""
-    a = {t.name: t.SerializeToString() for t in onnx.load(old).graph.initializer}
-    b = onnx.load(new).graph.initializer
-    wrong = [t.name for t in b if a.get(t.name) != t.SerializeToString()]
-    print(f"{len(b)} of {len(a)} tensors, {len(wrong)} differ: {wrong[:3]}")
-    sys.exit(bool(wrong) or not b)
+def is_opset(model, version):
+    """The model imports this version, and an IR version that knows it; no operator has an attribute or inputs of another one."""
+    if model.opset_import[0].version != version:
+        return False
+    known = {v: ir for _, ir, v, *_ in onnx.helper.VERSION_TABLE}
+    for n in model.graph.node:
+        if version in known:
+            schema = onnx.defs.get_schema(n.op_type, version, n.domain)
+            if not (schema.min_input <= len(n.input) <= schema.max_input and all(a.name in schema.attributes for a in n.attribute)):
+                print(f"     {n.op_type} {n.name} is not of opset {version}")
+                return False
+    return model.ir_version >= known.get(version, 8)
 
 
 def names(path, folder):
     """Canonical names and, where BatchNormalization was kept, torchvision's very values."""
     state = np.load(f"{folder}/state.npz")
-    want = {k for k in state.files if not k.endswith("num_batches_tracked")}
-    gone = {k for k in want if k.startswith(("layer1.1", "layer4.1"))}
+    want = {k for k in state.files if not k.endswith("num_batches_tracked")}  # all but those of the parts that were dropped
     have = tensors(onnx.load(path))
     floats = {k for k, v in have.items() if v.dtype == np.float32}
-    unknown = {k for k in floats - want if not k.startswith(("layer1.1", "layer4.1"))}
-    missing = want - gone - floats
-    wrong = [k for k in want & floats - gone if not np.array_equal(state[k], have[k])]
-    print(f"{len(floats)} tensors, unknown {sorted(unknown)[:3]}, missing {sorted(missing)[:3]}, other values {wrong[:3]}")
-    sys.exit(bool(unknown or missing or wrong))
+    dropped = {k.rsplit(".", 2)[0] for k in floats - want}
+    unknown = {k for k in dropped if k.count(".") != 1}
+    missing = want - floats
+    wrong = [k for k in want & floats if not np.array_equal(state[k], have[k])]
+    print(f"{len(floats)} tensors, beside the dropped {sorted(dropped)}: unknown {sorted(unknown)[:3]}, missing {sorted(missing)[:3]}, "
+          f"other values {wrong[:3]}")
+    sys.exit(bool(unknown or missing or wrong) or len(dropped) != 2)
 
 
 def statistics(trained, measured):
@@ -162,5 +190,5 @@ def fresh(name, variant, folder):
 
 
 if __name__ == "__main__":
-    {"make": make, "check": check, "fresh": fresh, "same": same_payloads, "names": names,
+    {"make": make, "check": check, "fresh": fresh, "names": names,
      "statistics": statistics}[sys.argv[1]](*sys.argv[2:])
