@@ -34,7 +34,8 @@ names_are_canonical(const resect_anatomy *a, const form *f)
                         ck_assert_ptr_null(canonical);
                         ck_assert(part && !strncmp(name, part, n) && n >= 8);
                 } else if (!strncmp(name, "bn_data", 7)) {
-                        ck_assert_str_eq(part, "stem");
+                        ck_assert_str_eq(part, "stem.bn0");
+                        ck_assert(canonical && !strncmp(canonical, "bn0.", 4));
                 } else {
                         ck_assert_msg(canonical && !strcmp(canonical, name),
                                 "%s is taken for %s (%s)", name, canonical ? canonical : "nothing",
