@@ -10,7 +10,7 @@ one ratio, and the table shows the median of the rounds with the least and the g
 Environment: BENCH_ROUNDS (5), BENCH_THREADS (2), BENCH_KERNELS (auto), BENCH_WITH (a command to run everything under, such as
 "chrt -r 1", which gives a shared machine's processors to the bench alone), BENCH_WAIT_POLICY (OMP_WAIT_POLICY for everybody; the
 default, which spins for a moment and then sleeps, was as fast as "active" for all, and "passive" slower), BENCH_OUT (folder of
-results.tsv and results.json).
+results.tsv, results.json and results.md).
 """
 import json
 import os
@@ -41,6 +41,7 @@ if os.environ.get('BENCH_WAIT_POLICY'):
     ENV['OMP_WAIT_POLICY'] = os.environ['BENCH_WAIT_POLICY']
 CLASSES = 1000
 rows = []
+racers_seen = {}  # "PyTorch 1.13.0a0 forward bf16 eager channels-last": all that were timed
 
 
 class Absent(Exception):
@@ -62,6 +63,7 @@ class Racer:
             lines = self.log.read().strip().splitlines() or ['no answer']
             raise Absent('%s: %s' % (name, next((line for line in lines if 'Error' in line), lines[-1])))
         self.words = words[1].strip()
+        racers_seen[self.words] = True
         self.process.send_signal(signal.SIGSTOP)
 
     def ask(self, order):
@@ -390,14 +392,20 @@ def main():
     os.makedirs(OUT, exist_ok=True)
     about['seconds'] = round(time.monotonic() - start)
     with open(OUT + '/results.json', 'w') as f:
-        json.dump({'machine': about, 'rows': rows}, f, indent=1)
+        json.dump({'machine': about, 'timed': list(racers_seen), 'rows': rows}, f, indent=1)
     with open(OUT + '/results.tsv', 'w') as f:
         print('what', 'resect', 'peer', 'unit', 'ratio', 'least', 'greatest', 'bar', 'met', sep='\t', file=f)
         for r in rows:
             print(r['what'], '%.4g' % r['resect'], '' if r['peer'] is None else '%.4g' % r['peer'], r['unit'], '%.3f' % r['ratio'],
                   '%.3f' % r['least'], '%.3f' % r['greatest'], '' if r['bar'] is None else '%s %.2f' % (r['bar_is'], r['bar']),
                   {None: '', True: 'yes', False: 'no'}[r['met']], sep='\t', file=f)
-    say('\n%d s; %s/results.tsv and results.json' % (about['seconds'], OUT))
+    with open(OUT + '/results.md', 'w') as f:
+        print('| | resect | peer | ratio | bar |\n|---|---:|---:|---:|---|', file=f)
+        for r in rows:
+            print('| %s | %.4g %s | %s | %.2f (%.2f to %.2f) | %s |' % (
+                r['what'], r['resect'], r['unit'], '' if r['peer'] is None else '%.4g' % r['peer'], r['ratio'], r['least'], r['greatest'],
+                '' if r['bar'] is None else '%s %.2f%s' % (r['bar_is'], r['bar'], '' if r['met'] else ': **missed**')), file=f)
+    say('\n%d s; %s/results.tsv, results.json and, for a page, results.md' % (about['seconds'], OUT))
     return 1 if broken else 0
 
 
