@@ -9,28 +9,29 @@
  *   u   weights, read in the order in which they lie: [O / 32][point][C][32], the last chunk
  * [..][16]
  *
- * Either every thread has groups of its own and reads all weights for each of them (many tiles, few
- * weights), or all threads transform the inputs of many groups together and then share out the
- * chunks of outputs, so that weights are read once (few tiles, many weights). An output's sum runs
- * over channels in their order whatever the groups and threads.
+ * Either every thread has groups of its own and reads all transformed weights for each of them
+ * (many tiles, few weights), or all threads transform the inputs of many groups together and then
+ * share out the chunks of outputs (few tiles, many weights). Then transformed weights, which are 4
+ * or 5 times as large, are made where they are used, for a few channels at a time, and never leave
+ * a core's cache: what is kept of the weights is [O / 32][C][2][9][16].
+ *
+ * An output's sum runs over channels in their order whatever the groups and threads.
  */
 #include "onednn/winograd.h"
 #include "onednn/winograd_kernels.h"
 
 #include <stdint.h>
 #include <string.h>
-#ifdef _OPENMP
-#include <omp.h>
-#endif
 #include "base/mem.h"
 
 enum {
         OWN_BYTES = 640 << 10,  /* of v and s of a group that one thread has for itself */
         OWN_WEIGHTS = 3 << 20,  /* of weights beyond which threads share them */
-        SUM_BYTES = 640 << 10,  /* of s of a group that is shared */
-        SHARED_BYTES = 8 << 20, /* of v of the groups that are done at a time, and of the weight
-                                   gradient's v and z */
-        U_TILES = 24, /* so many tiles' products take as long as the reading of the weights */
+        SUM_BYTES = 480 << 10,  /* of s of a group that is shared */
+        SHARED_BYTES = 8 << 20, /* of v of the groups that are done at a time */
+        RUN_BYTES = 8 << 20,    /* of the weight gradient's v and z */
+        DEPTH = 8,              /* blocks of channels whose weights are transformed at a time */
+        U_TILES = 6,            /* transforming weights takes as long as the products of these */
 };
 
 /* All that follows from an rs_winograd. */
@@ -39,26 +40,17 @@ typedef struct shape {
         size_t points, rows, cols, tiles; /* of the whole batch */
         size_t ib, ob, chunks;            /* blocks of 16 in and out, chunks of 32 out */
         size_t groups, together;          /* groups of tiles, and how many are done at a time */
-        size_t v_plane, v_group, s_plane; /* floats */
+        size_t v_plane, v_group, s_plane, w_plane; /* floats */
         int threads;
         bool shared;
         size_t runs, run;                 /* of the weight gradient: runs of at most run tiles */
         size_t x_plane, z_plane, u_plane; /* its planes */
 } shape;
 
+/* One of the shares into which work is cut, as many as there are threads. */
 typedef struct team {
         size_t rank, size;
 } team;
-
-static team
-this_team(void)
-{
-#ifdef _OPENMP
-        return (team){(size_t)omp_get_thread_num(), (size_t)omp_get_num_threads()};
-#else
-        return (team){0, 1};
-#endif
-}
 
 /* The part of [0, n) that is thread's or block's number i of `of`. */
 static inline size_t
@@ -121,8 +113,9 @@ shape_of(const rs_winograd *p)
         s.v_plane = plane(most * p->c);
         s.v_group = s.points * s.v_plane;
         s.s_plane = plane(most * RS_WINO_CHUNK);
+        s.w_plane = plane(DEPTH * 16 * RS_WINO_CHUNK);
 
-        s.run = SHARED_BYTES / (s.points * (p->c + p->o) * sizeof(float));
+        s.run = RUN_BYTES / (s.points * (p->c + p->o) * sizeof(float));
         s.runs = up(s.tiles, at_most(s.run, 2 * RS_WINO_BLOCK));
         s.run = up(s.tiles, s.runs);
         s.x_plane = plane(s.run * p->c);
@@ -151,15 +144,24 @@ rs_winograd_able(const rs_winograd *p)
 size_t
 rs_winograd_weight_bytes(const rs_winograd *p)
 {
-        return shape_of(p).points * p->c * p->o * sizeof(float);
+        const shape s = shape_of(p);
+
+        return (s.shared ? 9 : s.points) * p->c * p->o * sizeof(float);
+}
+
+/* Floats that a thread has for itself in a forward call. */
+static size_t
+per_thread(const shape *s)
+{
+        return s->points * (s->s_plane + (s->shared ? s->w_plane : s->v_plane));
 }
 
 size_t
 rs_winograd_scratch(const rs_winograd *p)
 {
         const shape s = shape_of(p);
-        const size_t threads = (size_t)s.threads, sums = threads * s.points * s.s_plane;
-        const size_t forward = (s.shared ? s.together : threads) * s.v_group + sums;
+        const size_t forward =
+                (s.shared ? s.together * s.v_group : 0) + (size_t)s.threads * per_thread(&s);
         const size_t gradient = s.points * (s.x_plane + s.z_plane + s.u_plane);
 
         return (forward > gradient ? forward : gradient) * sizeof(float);
@@ -172,26 +174,45 @@ vectors_of(const shape *s, size_t chunk)
         return s->ob - chunk * 2 < 2 ? 1 : 2;
 }
 
+/* The taps of 16 by 16 channels, [16 c][9][16 o]. Taps of the data gradient are turned round. */
+static void
+taps_of(const rs_winograd *p, const float *w, bool gradient, size_t o, size_t c, float *taps)
+{
+        if (!gradient) {
+                for (size_t i = 0; i < 9; i++)
+                        rs_wino_transpose(
+                                w + (o * p->c + c) * 9 + i * 16, p->c * 9, taps + i * 256, 16);
+                return;
+        }
+        for (size_t i = 0; i < 16; i++, taps += 9 * 16) {
+                const float *from = w + ((c + i) * p->o + o) * 9;
+                for (size_t k = 0; k < 9; k++)
+                        for (size_t j = 0; j < 16; j++)
+                                taps[k * 16 + j] = from[j * 9 + 8 - k];
+        }
+}
+
 void
 rs_winograd_weights(const rs_winograd *p, const float *w, bool gradient, float *u)
 {
         const shape s = shape_of(p);
-        const size_t per_o = gradient ? 9 : p->c * 9, per_c = gradient ? p->o * 9 : 9;
 
 #pragma omp parallel for num_threads(s.threads) schedule(static)
         for (size_t unit = 0; unit < s.ob * s.ib; unit++) {
-                const size_t b = unit / s.ib, chunk = b / 2, vectors = vectors_of(&s, chunk);
-                float taps[9 * 16];
+                const size_t b = unit / s.ib, c = unit % s.ib * 16, vectors = vectors_of(&s, b / 2);
+                _Alignas(64) float taps[16 * 9 * 16];
 
-                for (size_t c = unit % s.ib * 16, end = c + 16; c < end; c++) {
-                        const float *from = w + b * 16 * per_o + c * per_c;
-                        for (size_t o = 0; o < 16; o++)
-                                for (size_t t = 0; t < 9; t++)
-                                        taps[t * 16 + o] = from[o * per_o + (gradient ? 8 - t : t)];
-                        s.k->weights(taps,
-                                u + chunk * s.points * p->c * RS_WINO_CHUNK +
-                                        (c * vectors + b % 2) * 16,
-                                p->c * vectors * 16);
+                taps_of(p, w, gradient, b * 16, c, taps);
+                for (size_t i = 0; i < 16; i++) {
+                        const size_t at = (c + i) * vectors + b % 2;
+                        const float *from = taps + i * 9 * 16;
+                        if (s.shared)
+                                memcpy(u + b / 2 * 2 * p->c * 9 * 16 + at * 9 * 16, from,
+                                        9 * 16 * sizeof *u);
+                        else
+                                s.k->weights(from,
+                                        u + b / 2 * s.points * p->c * RS_WINO_CHUNK + at * 16,
+                                        p->c * vectors * 16);
                 }
         }
 }
@@ -237,27 +258,47 @@ spread(const forward *f, team t, size_t group, float *v)
         }
 }
 
-/* A group's outputs of one chunk. */
+/* Sums of a group's products with u, [point][channels of depth blocks from `first`][32]. */
 static void
-multiply(const forward *f, size_t group, size_t chunk, const float *v, float *sums)
+multiply(const shape *s, size_t n, size_t vectors, size_t first, size_t depth, const float *v,
+        const float *u, size_t u_plane, float *sums)
+{
+        const size_t blocks = up(n, RS_WINO_BLOCK);
+
+        for (size_t i = 0; i < s->points; i++)
+                for (size_t b = 0; b < blocks; b++) {
+                        const size_t from = part(n, b, blocks),
+                                     tiles = part(n, b + 1, blocks) - from;
+                        const rs_wino_sums r = {
+                                v + i * s->v_plane + (from * s->ib + first * tiles) * 16,
+                                u + i * u_plane, sums + i * s->s_plane + from * 16, n * 16, depth,
+                                first > 0, NULL, 0};
+                        rs_wino_product(tiles, vectors, &r);
+                }
+}
+
+/* A group's outputs of one chunk; w is room for a few channels' weights when they are shared. */
+static void
+outputs(const forward *f, size_t group, size_t chunk, const float *v, float *sums, float *w)
 {
         const shape *s = &f->s;
         const size_t first = part(s->tiles, group, s->groups),
                      n = part(s->tiles, group + 1, s->groups) - first;
-        const size_t blocks = up(n, RS_WINO_BLOCK), vectors = vectors_of(s, chunk);
-        const size_t panel = s->ib * 16 * vectors * 16, lines = up(4 * vectors, blocks);
-        const float *u = f->u + chunk * s->points * s->ib * 16 * RS_WINO_CHUNK;
+        const size_t vectors = vectors_of(s, chunk), channels = s->ib * 16;
 
-        for (size_t i = 0; i < s->points; i++, u += panel) {
-                const bool last = i + 1 == s->points && chunk + 1 == s->chunks;
-                const char *ahead = (const char *)(last ? u : u + panel);
-                for (size_t b = 0; b < blocks; b++, ahead += lines * 4 * s->ib * 64) {
-                        const size_t from = part(n, b, blocks);
-                        rs_wino_product(part(n, b + 1, blocks) - from, vectors, s->ib,
-                                v + i * s->v_plane + from * s->ib * 16, u,
-                                sums + i * s->s_plane + from * 16, n * 16, ahead, lines);
+        if (!s->shared)
+                multiply(s, n, vectors, 0, s->ib, v,
+                        f->u + chunk * s->points * channels * RS_WINO_CHUNK,
+                        channels * vectors * 16, sums);
+        else
+                for (size_t b = 0; b < s->ib; b += DEPTH) {
+                        const size_t depth = s->ib - b < DEPTH ? s->ib - b : DEPTH;
+                        const float *taps =
+                                f->u + (chunk * 2 * channels + b * 16 * vectors) * 9 * 16;
+                        for (size_t i = 0; i < depth * 16 * vectors; i++)
+                                s->k->weights(taps + i * 9 * 16, w + i * 16, s->w_plane);
+                        multiply(s, n, vectors, b, depth, v, w, s->w_plane, sums);
                 }
-        }
         for (size_t i = 0; i < n; i++) {
                 const place at = place_of(s, first + i);
                 for (size_t j = 0; j < vectors; j++) {
@@ -275,34 +316,27 @@ static void
 alone(const forward *f, team t, float *scratch)
 {
         const shape *s = &f->s;
-        float *v = scratch + t.rank * s->v_group,
-              *sums = scratch + t.size * s->v_group + t.rank * s->points * s->s_plane;
+        float *v = scratch + t.rank * per_thread(s), *sums = v + s->v_group;
         const size_t end = part(s->groups, t.rank + 1, t.size);
 
         for (size_t g = part(s->groups, t.rank, t.size); g < end; g++) {
                 spread(f, (team){0, 1}, g, v);
                 for (size_t chunk = 0; chunk < s->chunks; chunk++)
-                        multiply(f, g, chunk, v, sums);
+                        outputs(f, g, chunk, v, sums, NULL);
         }
 }
 
-/* All threads together. */
+/* A thread's part of the outputs of the groups from g, whose inputs are transformed. */
 static void
-share(const forward *f, team t, float *scratch)
+share(const forward *f, team t, size_t g, size_t n, float *scratch)
 {
         const shape *s = &f->s;
-        float *sums = scratch + s->together * s->v_group + t.rank * s->points * s->s_plane;
+        const size_t units = n * s->chunks, end = part(units, t.rank + 1, t.size);
+        float *w = scratch + s->together * s->v_group + t.rank * per_thread(s);
 
-        for (size_t g = 0; g < s->groups; g += s->together) {
-                const size_t n = s->groups - g < s->together ? s->groups - g : s->together;
-                const size_t units = n * s->chunks, end = part(units, t.rank + 1, t.size);
-                for (size_t i = 0; i < n; i++)
-                        spread(f, t, g + i, scratch + i * s->v_group);
-#pragma omp barrier
-                for (size_t i = part(units, t.rank, t.size); i < end; i++)
-                        multiply(f, g + i % n, i / n, scratch + i % n * s->v_group, sums);
-#pragma omp barrier
-        }
+        for (size_t i = part(units, t.rank, t.size); i < end; i++)
+                outputs(f, g + i % n, i / n, scratch + i % n * s->v_group,
+                        w + s->points * s->w_plane, w);
 }
 
 void
@@ -311,12 +345,27 @@ rs_winograd_forward(const rs_winograd *p, const float *x, const float *u, const 
 {
         const forward f = {shape_of(p), {p->c / 16, p->h, p->w, p->before_h, p->before_w},
                 {p->o / 16, p->oh, p->ow, 0, 0}, x, u, bias, add, relu, y};
+        const shape *s = &f.s;
+        const size_t threads = (size_t)s->threads;
+        float *v = scratch;
 
-#pragma omp parallel num_threads(f.s.threads)
-        if (f.s.shared)
-                share(&f, this_team(), scratch);
-        else
-                alone(&f, this_team(), scratch);
+        if (!s->shared) {
+#pragma omp parallel for num_threads(s->threads) schedule(static)
+                for (size_t i = 0; i < threads; i++)
+                        alone(&f, (team){i, threads}, scratch);
+                return;
+        }
+#pragma omp parallel num_threads(s->threads)
+        for (size_t g = 0; g < s->groups; g += s->together) {
+                const size_t n = s->groups - g < s->together ? s->groups - g : s->together;
+#pragma omp for schedule(static)
+                for (size_t i = 0; i < threads; i++)
+                        for (size_t k = 0; k < n; k++)
+                                spread(&f, (team){i, threads}, g + k, v + k * s->v_group);
+#pragma omp for schedule(static)
+                for (size_t i = 0; i < threads; i++)
+                        share(&f, (team){i, threads}, g, n, scratch);
+        }
 }
 
 /* Gradients of transformed weights summed over tiles, [point][chunk][C][32]; x and dy are
@@ -370,19 +419,17 @@ finish(const gradient *g, team t)
         const shape *s = &g->s;
         const size_t units = s->ib * s->ob, end = part(units, t.rank + 1, t.size),
                      per_o = s->ib * 16 * 9;
-        float taps[9 * 16];
+        _Alignas(64) float taps[16 * 9 * 16];
 
         for (size_t i = part(units, t.rank, t.size); i < end; i++) {
-                const size_t b = i / s->ib, chunk = b / 2, vectors = vectors_of(s, chunk);
-                for (size_t c = i % s->ib * 16, last = c + 16; c < last; c++) {
-                        float *to = g->dw + b * 16 * per_o + c * 9;
-                        s->k->taps(g->du + chunk * s->ib * 16 * RS_WINO_CHUNK +
-                                           (c * vectors + b % 2) * 16,
-                                s->u_plane, taps);
-                        for (size_t o = 0; o < 16; o++)
-                                for (size_t k = 0; k < 9; k++)
-                                        to[o * per_o + k] = taps[k * 16 + o];
-                }
+                const size_t b = i / s->ib, c = i % s->ib * 16, vectors = vectors_of(s, b / 2);
+                const float *du =
+                        g->du + b / 2 * s->ib * 16 * RS_WINO_CHUNK + (c * vectors + b % 2) * 16;
+                for (size_t k = 0; k < 16; k++)
+                        s->k->taps(du + k * vectors * 16, s->u_plane, taps + k * 9 * 16);
+                for (size_t k = 0; k < 9; k++)
+                        rs_wino_transpose(
+                                taps + k * 256, 16, g->dw + b * 16 * per_o + c * 9 + k * 16, per_o);
         }
 }
 
@@ -395,17 +442,21 @@ rs_winograd_weight_gradient(
 
         g.z = g.v + g.s.points * g.s.x_plane;
         g.du = g.z + g.s.points * g.s.z_plane;
+        const size_t threads = (size_t)g.s.threads;
 #pragma omp parallel num_threads(g.s.threads)
         {
-                const team t = this_team();
                 for (size_t r = 0; r < g.s.runs; r++) {
                         const size_t first = part(g.s.tiles, r, g.s.runs);
                         const size_t n = part(g.s.tiles, r + 1, g.s.runs) - first;
-                        transform_run(&g, t, first, n);
-#pragma omp barrier
-                        multiply_run(&g, t, n, r > 0);
-#pragma omp barrier
+#pragma omp for schedule(static)
+                        for (size_t i = 0; i < threads; i++)
+                                transform_run(&g, (team){i, threads}, first, n);
+#pragma omp for schedule(static)
+                        for (size_t i = 0; i < threads; i++)
+                                multiply_run(&g, (team){i, threads}, n, r > 0);
                 }
-                finish(&g, t);
+#pragma omp for schedule(static)
+                for (size_t i = 0; i < threads; i++)
+                        finish(&g, (team){i, threads});
         }
 }

@@ -30,6 +30,7 @@ typedef __m512 V;
 #define MADD _mm512_fmadd_ps
 #define MSUB _mm512_fmsub_ps
 #define NMADD _mm512_fnmadd_ps
+#define PICK(a, lanes, b) _mm512_permutex2var_ps(a, _mm512_loadu_si512(lanes), b)
 
 bool
 rs_wino_able(void)
@@ -54,6 +55,17 @@ typedef int32_t I __attribute__((vector_size(64)));
 #define MADD(a, b, c) ((a) * (b) + (c))
 #define MSUB(a, b, c) ((a) * (b) - (c))
 #define NMADD(a, b, c) ((c) - (a) * (b))
+#define PICK pick
+
+static inline V
+pick(V a, const int32_t *lanes, V b)
+{
+        V v = a;
+
+        for (int i = 0; i < 16; i++)
+                v[i] = lanes[i] < 16 ? a[lanes[i]] : b[lanes[i] - 16];
+        return v;
+}
 
 bool
 rs_wino_able(void)
@@ -77,6 +89,36 @@ edges(size_t size, ptrdiff_t first, size_t step, int count, size_t *at, uint16_t
                 whole &= inside;
         }
         return whole;
+}
+
+/* Two rows, `step` apart, of a matrix that is being transposed exchange every other `step` lanes.
+ */
+#define LOW(i, step) ((i) & (step) ? 16 + (i) - (step) : (i))
+#define HIGH(i, step) ((i) & (step) ? 16 + (i) : (i) + (step))
+#define LANES(f, s)                                                                              \
+        {                                                                                        \
+                f(0, s), f(1, s), f(2, s), f(3, s), f(4, s), f(5, s), f(6, s), f(7, s), f(8, s), \
+                        f(9, s), f(10, s), f(11, s), f(12, s), f(13, s), f(14, s), f(15, s)      \
+        }
+static const int32_t exchange[4][2][16] = {{LANES(LOW, 1), LANES(HIGH, 1)},
+        {LANES(LOW, 2), LANES(HIGH, 2)}, {LANES(LOW, 4), LANES(HIGH, 4)},
+        {LANES(LOW, 8), LANES(HIGH, 8)}};
+
+TARGET void
+rs_wino_transpose(const float *from, size_t from_step, float *to, size_t to_step)
+{
+        V r[16];
+
+        UNROLL for (int i = 0; i < 16; i++) r[i] = LOAD(from + (size_t)i * from_step);
+        UNROLL for (int k = 0; k < 4; k++) UNROLL for (int i = 0; i < 16; i++)
+        {
+                if (i & 1 << k)
+                        continue;
+                const V a = r[i], b = r[i + (1 << k)];
+                r[i] = PICK(a, exchange[k][0], b);
+                r[i + (1 << k)] = PICK(a, exchange[k][1], b);
+        }
+        UNROLL for (int i = 0; i < 16; i++) STORE(to + (size_t)i * to_step, r[i]);
 }
 
 /* Errors, for 256 channels of unit normals: 2e-6 of the largest output with these points (9e-6 with
@@ -110,16 +152,17 @@ const rs_wino_kernels rs_wino_4 = {4, 6, spread_4, widen_4, gather_4, weights_4,
 const rs_wino_kernels rs_wino_5 = {5, 7, spread_5, widen_5, gather_5, weights_5, taps_5};
 
 static INLINE void
-product(int tiles, int vectors, size_t depth, const float *v, const float *u, float *s, size_t step,
-        const char *ahead, size_t lines)
+product(int tiles, int vectors, const rs_wino_sums *r)
 {
+        const float *v = r->v, *u = r->u;
+        const char *ahead = r->ahead;
         V sum[RS_WINO_BLOCK][2];
 
         UNROLL for (int t = 0; t < tiles; t++) UNROLL for (int j = 0; j < vectors; j++) sum[t][j] =
-                SET(0);
-        for (size_t b = 0; b < depth; b++, v += (tiles - 1) * 16)
+                r->more ? LOAD(r->s + (size_t)j * r->step + t * 16) : SET(0);
+        for (size_t b = 0; b < r->depth; b++, v += (tiles - 1) * 16)
                 for (int q = 0; q < 4; q++) {
-                        for (size_t i = 0; i < lines; i++, ahead += 64)
+                        for (size_t i = 0; i < r->lines; i++, ahead += 64)
                                 __builtin_prefetch(ahead, 0, 2);
                         UNROLL for (int c = 0; c < 4; c++, v++, u += vectors * 16)
                         {
@@ -134,32 +177,28 @@ product(int tiles, int vectors, size_t depth, const float *v, const float *u, fl
                         }
                 }
         UNROLL for (int t = 0; t < tiles; t++) UNROLL for (int j = 0; j < vectors; j++)
-                STORE(s + (size_t)j * step + t * 16, sum[t][j]);
+                STORE(r->s + (size_t)j * r->step + t * 16, sum[t][j]);
 }
 
 #define TILES(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
-#define PRODUCT(t)                                                                                 \
-        static TARGET void product_##t##_1(size_t depth, const float *v, const float *u, float *s, \
-                size_t step, const char *ahead, size_t lines)                                      \
-        {                                                                                          \
-                product(t, 1, depth, v, u, s, step, ahead, lines);                                 \
-        }                                                                                          \
-        static TARGET void product_##t##_2(size_t depth, const float *v, const float *u, float *s, \
-                size_t step, const char *ahead, size_t lines)                                      \
-        {                                                                                          \
-                product(t, 2, depth, v, u, s, step, ahead, lines);                                 \
+#define PRODUCT(t)                                                \
+        static TARGET void product_##t##_1(const rs_wino_sums *r) \
+        {                                                         \
+                product(t, 1, r);                                 \
+        }                                                         \
+        static TARGET void product_##t##_2(const rs_wino_sums *r) \
+        {                                                         \
+                product(t, 2, r);                                 \
         }
 TILES(PRODUCT)
 
 void
-rs_wino_product(size_t tiles, size_t vectors, size_t depth, const float *v, const float *u,
-        float *s, size_t step, const char *ahead, size_t lines)
+rs_wino_product(size_t tiles, size_t vectors, const rs_wino_sums *r)
 {
 #define ROW(t) {product_##t##_1, product_##t##_2},
-        static void (*const table[RS_WINO_BLOCK][2])(size_t, const float *, const float *, float *,
-                size_t, const char *, size_t) = {TILES(ROW)};
+        static void (*const table[RS_WINO_BLOCK][2])(const rs_wino_sums *) = {TILES(ROW)};
 
-        table[tiles - 1][vectors - 1](depth, v, u, s, step, ahead, lines);
+        table[tiles - 1][vectors - 1](r);
 }
 
 static INLINE void

@@ -49,11 +49,20 @@ extern const rs_wino_kernels rs_wino_4, rs_wino_5;
 
 bool rs_wino_able(void);
 
-/* s[vectors][.][16] = v[depth][tiles][16]' * u[depth * 16][vectors * 16]: s + j * step for vector j; tiles <= RS_WINO_BLOCK,
-   vectors 1 or 2. Meanwhile lines of 64 bytes at ahead are brought near: `lines` for every 4 channels. */
-void rs_wino_product(size_t tiles, size_t vectors, size_t depth, const float *v, const float *u, float *s, size_t step,
-        const char *ahead, size_t lines);
+/* s[vectors][.][16] (+)= v[depth][tiles][16]' * u[depth * 16][vectors * 16], s + j * step being vector j; tiles <= RS_WINO_BLOCK,
+   vectors 1 or 2. Meanwhile lines of 64 bytes at ahead are brought near, `lines` for every 4 channels. */
+typedef struct rs_wino_sums {
+        const float *v, *u;
+        float *s;
+        size_t step, depth;
+        bool more;
+        const char *ahead;
+        size_t lines;
+} rs_wino_sums;
+void rs_wino_product(size_t tiles, size_t vectors, const rs_wino_sums *r);
 /* du[16][vectors * 16] (+)= v[tiles][16]' * z[tiles][vectors * 16] */
 void rs_wino_outer(size_t vectors, size_t tiles, const float *v, const float *z, float *du, bool more);
+/* A matrix of 16 x 16, rows that many floats apart. */
+void rs_wino_transpose(const float *from, size_t from_step, float *to, size_t to_step);
 
 #endif

@@ -164,8 +164,8 @@ NAME(gather)(const rs_wino_map *map, const float *s, size_t plane, size_t ty, si
                 NAME(gather_line)(mid[i], r);
                 UNROLL for (int j = 0; j < M; j++)
                 {
-                        if (j == cols)
-                                break;
+                        if (j >= cols)
+                                continue;
                         r[j] = ADD(r[j], bias);
                         if (end->add)
                                 r[j] = ADD(r[j], LOAD(out + j * 16));
