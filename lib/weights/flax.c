@@ -139,6 +139,8 @@ take_array(struct reading *r, rs_span ext)
                 return wrong(r, "a damaged array");
         if (is_optimiser(name_of(r)))
                 return rs_checkpoint_skip(r->c, name_of(r), r->err, "the optimiser's state");
+        if (!a.rank && !strcmp(name_of(r), "step"))
+                return rs_checkpoint_skip(r->c, "step", r->err, "a count of steps");
         if (!a.dtype)
                 return rs_checkpoint_skip(r->c, name_of(r), r->err, "elements of type %s", a.name);
         return rs_checkpoint_add(r->c, name_of(r), a.dtype, a.rank, a.dims, a.bytes, r->err);

@@ -7,10 +7,18 @@ libcore_la_SOURCES += \
 	lib/weights/flax_write.c \
 	lib/weights/format.c lib/weights/formats.h \
 	lib/weights/graph.c \
+	lib/weights/h5.c lib/weights/h5.h \
+	lib/weights/h5_answer.c \
+	lib/weights/h5_child.c \
+	lib/weights/h5_lib.c lib/weights/h5_lib.h \
+	lib/weights/h5_write.c \
 	lib/weights/into.c \
 	lib/weights/json.c lib/weights/json.h \
 	lib/weights/msgpack.c lib/weights/msgpack.h \
+	lib/weights/names_flax.c \
 	lib/weights/names_hf.c \
+	lib/weights/names_keras.c \
+	lib/weights/names_slim.c \
 	lib/weights/names_timm.c \
 	lib/weights/names_torchvision.c \
 	lib/weights/npz.c \

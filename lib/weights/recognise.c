@@ -194,13 +194,14 @@ fill_unit(rs_set *set, const rs_checkpoint *c, const struct looking *l, rs_unit 
 {
         static const rs_role roles[] = {RS_BN_GAMMA, RS_BN_BETA, RS_BN_MEAN, RS_BN_VAR};
         if (u->has_conv) {
-                take(set, c, l, &u->conv, RS_CONV_WEIGHT, &u->weight);
-                take(set, c, l, &u->conv, RS_CONV_BIAS, &u->bias);
+                set->missing += !take(set, c, l, &u->conv, RS_CONV_WEIGHT, &u->weight);
+                set->missing += !take(set, c, l, &u->conv, RS_CONV_BIAS, &u->bias) &&
+                                rs_scheme_bias(l->s, &l->net, &u->conv);
         }
         if (!u->has_bn)
                 return;
         for (int i = 0; i < 4; i++)
-                take(set, c, l, &u->bn, roles[i], &u->norm[i]);
+                set->missing += !take(set, c, l, &u->bn, roles[i], &u->norm[i]);
         if (u->bn.module == RS_DATA_BN && l->s->fixed_gamma_data) {
                 u->fixed = u->norm[RS_GAMMA];
                 u->norm[RS_GAMMA] = NULL;
@@ -258,6 +259,13 @@ fill_set(rs_set *set, const rs_checkpoint *c, struct looking *l, resect_error *e
         return true;
 }
 
+/* One accounts for more tensors, or for as many and lacks fewer that the scheme would have. */
+static bool
+better(const rs_set *a, const rs_set *b)
+{
+        return a->found > b->found || (a->found == b->found && a->found && a->missing < b->missing);
+}
+
 /* The best set under one scheme; found 0 when it does not fit at all. */
 static bool
 try_scheme(const rs_checkpoint *c, const rs_scheme *s, rs_set *best, resect_error *err)
@@ -284,7 +292,7 @@ try_scheme(const rs_checkpoint *c, const rs_scheme *s, rs_set *best, resect_erro
                                         rs_set_free(&set);
                                         return false;
                                 }
-                                if (set.found > best->found && head_shape_fits(&set)) {
+                                if (better(&set, best) && head_shape_fits(&set)) {
                                         rs_set swap = *best;
                                         *best = set;
                                         set = swap;
@@ -307,7 +315,7 @@ rs_set_of_checkpoint(
                         rs_set_free(&other);
                         return false;
                 }
-                if (other.found > set->found) {
+                if (better(&other, set)) {
                         rs_set swap = *set;
                         *set = other;
                         other = swap;

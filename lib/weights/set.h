@@ -50,6 +50,7 @@ typedef struct rs_set {
                 rs_role role;
         } *taken;
         size_t found; /* how many are */
+        size_t missing; /* that the scheme would have, and the file has not */
         /* of a graph alone */
         resect_anatomy *anatomy;
         rs_entry *entries; /* [..] its tensors as entries; names are canonical */
