@@ -8,6 +8,7 @@
 
 #include <math.h>
 #include <string.h>
+#include "io/input.h"
 #include "tensor/dtype.h"
 
 enum { PAD = 16, ALIGN = 64 }; /* floats between pieces; bytes between weights */
@@ -272,7 +273,9 @@ rs_exec_load(resect_exec *e, const resect_exec *base, resect_error *err)
         bool *read = weights_read(e, err);
         if (!read || !place_trained(e, err) || !place_fixed(e, base, read, err))
                 return false;
-        return derive(e, NULL, err);
+        bool ok = derive(e, NULL, err);
+        rs_input_rest(p->model->input); /* the weights were copied: their pages need not stay */
+        return ok;
 }
 
 bool

@@ -175,7 +175,15 @@ map_file(struct filling *f, size_t size, resect_error *err)
                                        : rs_fail(err, RESECT_IO, "%s: %m", f->name);
         f->in->data = p;
         f->in->size = f->in->mapped = size;
+        f->in->of_file = true;
         return true;
+}
+
+void
+rs_input_rest(rs_input *in)
+{
+        if (in && in->of_file)
+                (void)madvise((void *)(uintptr_t)in->data, in->mapped, MADV_DONTNEED);
 }
 
 static bool

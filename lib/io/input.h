@@ -12,6 +12,7 @@ typedef struct rs_input {
         const unsigned char *data;
         size_t size;
         size_t mapped; /* length of the mapping; 0 when data is on the heap */
+        bool of_file;  /* the mapping is of the file itself */
         bool is_file;  /* a regular file, of this device and inode */
         dev_t dev;
         ino_t ino;
@@ -29,5 +30,8 @@ rs_input *rs_input_read_fd(
 rs_input *rs_input_copy(const void *bytes, size_t size, const char *name, uint64_t max_size,
         resect_error *err) RESECT_MUST;
 void rs_input_free(rs_input *in);
+
+/* Gives the memory of a mapped file back to the system until it is looked at again; nothing for other inputs. */
+void rs_input_rest(rs_input *in);
 
 #endif
