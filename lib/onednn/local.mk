@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: 0BSD
 # Our own kernels are there in every build, so that their tests run; without oneDNN nothing calls them.
 libcore_la_SOURCES += \
+	lib/onednn/blocks.c lib/onednn/blocks.h \
 	lib/onednn/norm_kernels.c lib/onednn/norm_kernels.h \
 	lib/onednn/onednn.h \
 	lib/onednn/rows.c lib/onednn/rows.h lib/onednn/rows.inc.h \

@@ -1,407 +1,16 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * A tensor is cut into blocks of channels, a block into parts, whose number depends on the shape
- * alone. What is to be done is one or two passes over a block: the first sums, the second writes
- * what the sums told. The second follows at once and begins where the first ended, while the block
- * is still in the cache, so that memory is read once and written once. A part is summed from its
- * beginning to its end, and parts are added in their order, so that the sums do not depend on the
- * threads: these take a block each, or, where blocks are few or too large for a cache, all of them
- * the parts of one block.
+ * What each operation tells a channel before and between the passes of blocks.h.
  */
 #include "onednn/norm_kernels.h"
 
 #include <math.h>
 #include <stdint.h>
-#include <string.h>
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-#include "onednn/rows.h"
-#include "op/util.h"
-
-enum {
-        GROUPS = 4, /* of lanes in a block, at most: NHWC is cut into columns of 64 channels */
-        PARTS = 32, /* of a block, at most */
-        PART_ROWS = 1024,  /* of a part, at least */
-        SAMPLE = 32,       /* rows of a block that the sums' origin is taken from */
-        PANEL = 64,        /* rows that the groups of a block take turns on */
-        TOGETHER = 1 << 20 /* bytes of a block that the threads' caches hold better in pieces */
-};
-
-/* Where the rows of a block are. */
-typedef struct layout {
-        size_t images, image_stride; /* summed apart; one when a sum goes over the batch */
-        size_t blocks, block_stride; /* of an image */
-        size_t channels;             /* of a block; the lanes of a row take turns on them */
-        size_t groups;               /* rows side by side */
-        size_t runs, run_stride;     /* stretches of neighbouring rows */
-        size_t rows, row_stride;     /* of a run, */
-        size_t tail;                 /* and the elements of a last one that is not full */
-        size_t width;                /* of all groups together */
-        bool columns;                /* NHWC: the last block is narrower, and has no padding */
-        size_t parts;
-} layout;
-
-/* What a channel is given for the first pass, what comes out of it, what the second is given; see
- * rs_lanes. */
-typedef struct channel {
-        double s, q;
-        float m, a, b, c;
-} channel;
-
-typedef struct job {
-        const rs_bn_shape *shape;
-        layout by;
-        rs_row_kernel *first, *second; /* either may be NULL */
-        rs_rows in_first, in_second;   /* the whole tensors */
-        bool sample; /* m is to be about the channel's mean before the first pass */
-        /* `write`: results for the caller are to be stored, too */
-        void (*before)(const struct job *j, size_t image, size_t ch, channel *v);
-        void (*after)(const struct job *j, size_t image, size_t ch, channel *v, bool write);
-        const void *work;
-} job;
-
-static size_t
-smaller(size_t a, size_t b)
-{
-        return a < b ? a : b;
-}
-
-/* The layout of a tensor; `apart`: an image at a time. */
-static layout
-layout_of(const rs_bn_shape *s, bool apart)
-{
-        layout l = {
-                .images = apart ? s->n : 1, .groups = 1, .row_stride = RS_LANES, .width = RS_LANES};
-        const size_t images = apart ? 1 : s->n;
-
-        if (s->block == 1 || s->block == 8 || s->block == RS_LANES) {
-                const size_t run = s->s * s->block;
-                l.channels = s->block;
-                l.blocks = (s->c + s->block - 1) / s->block;
-                l.block_stride = run;
-                l.runs = images;
-                l.run_stride = l.image_stride = l.blocks * run;
-                l.rows = run / RS_LANES;
-                l.tail = run % RS_LANES;
-        } else {
-                l.columns = true;
-                l.channels = l.block_stride = l.width = smaller(s->c, (size_t)GROUPS * RS_LANES);
-                l.groups = (l.channels + RS_LANES - 1) / RS_LANES;
-                l.blocks = (s->c + l.channels - 1) / l.channels;
-                l.image_stride = s->s * s->c;
-                l.runs = 1;
-                l.rows = images * s->s;
-                l.row_stride = s->c;
-        }
-        l.parts = l.runs * (l.rows + (l.tail != 0)) / PART_ROWS;
-        l.parts = l.parts < 1 ? 1 : smaller(l.parts, PARTS);
-        return l;
-}
-
-static size_t
-element_size(const rs_bn_shape *s)
-{
-        return s->bf16 ? sizeof(uint16_t) : sizeof(float);
-}
-
-/* Rows of fewer elements than lanes: through buffers that are as wide. */
-static void
-run_narrow(rs_row_kernel *kernel, const rs_rows *rows, size_t width, size_t size, rs_lanes *l)
-{
-        enum { ONCE = 16 };
-        _Alignas(64) unsigned char buffer[RS_STREAMS][ONCE * RS_LANES * sizeof(float)];
-        static const int written[] = {RS_G, RS_OUT};
-
-        for (size_t i = 0; i < rows->count; i += ONCE) {
-                rs_rows some = {.count = smaller(ONCE, rows->count - i),
-                        .stride = RS_LANES,
-                        .relu = rows->relu};
-                rs_lanes lanes = *l;
-                for (int p = 0; p < RS_STREAMS; p++) {
-                        if (!rows->at[p])
-                                continue;
-                        some.at[p] = buffer[p];
-                        memset(buffer[p], 0, sizeof buffer[p]);
-                        for (size_t r = 0; r < some.count; r++)
-                                memcpy(buffer[p] + r * RS_LANES * size,
-                                        (const char *)rows->at[p] + (i + r) * rows->stride * size,
-                                        width * size);
-                }
-                kernel(&some, &lanes);
-                for (size_t w = 0; w < 2; w++)
-                        for (size_t r = 0; rows->at[written[w]] && r < some.count; r++)
-                                memcpy((char *)rows->at[written[w]] + (i + r) * rows->stride * size,
-                                        buffer[written[w]] + r * RS_LANES * size, width * size);
-                memcpy(l->s, lanes.s, width * sizeof *l->s);
-                memcpy(l->q, lanes.q, width * sizeof *l->q);
-        }
-}
-
-/* `count` rows of each group, the first at element `at`; the block has `width` elements across. */
-static void
-run_rows(const job *j, rs_row_kernel *kernel, const rs_rows *whole, size_t at, size_t count,
-        size_t width, rs_lanes *l)
-{
-        const size_t size = element_size(j->shape);
-
-        for (size_t g = 0; g * RS_LANES < width; g++) {
-                rs_rows rows = {.count = count, .stride = j->by.row_stride, .relu = whole->relu};
-                for (int p = 0; p < RS_STREAMS; p++)
-                        if (whole->at[p])
-                                rows.at[p] = (char *)whole->at[p] + (at + g * RS_LANES) * size;
-                if (width - g * RS_LANES >= RS_LANES)
-                        kernel(&rows, &l[g]);
-                else
-                        run_narrow(kernel, &rows, width - g * RS_LANES, size, &l[g]);
-        }
-}
-
-/* A row takes turns on `channels`: what a channel gets of so many elements. */
-static size_t
-share(const layout *by, size_t elements)
-{
-        return by->columns ? 1 : elements / by->channels;
-}
-
-static size_t
-rows_of(const layout *by)
-{
-        return by->runs * (by->rows + (by->tail != 0));
-}
-
-/* A kernel over rows i .. last of a block, a run's tail being one, too. Returns how many elements
- * of a channel that is. */
-static size_t
-run_some(const job *j, rs_row_kernel *kernel, const rs_rows *whole, size_t block, size_t i,
-        size_t last, rs_lanes *l)
-{
-        const layout *by = &j->by;
-        const size_t number = block % by->blocks, left = j->shape->c - number * by->channels;
-        const size_t base = block / by->blocks * by->image_stride + number * by->block_stride;
-        const size_t width = by->columns ? smaller(by->width, left) : by->width;
-        const size_t per_run = by->rows + (by->tail != 0);
-        size_t seen = 0;
-
-        while (i < last) {
-                const size_t row = i % per_run;
-                const size_t at = base + i / per_run * by->run_stride + row * by->row_stride;
-                size_t n = smaller(last - i, by->rows - row);
-                if (by->groups > 1)
-                        n = smaller(n, PANEL);
-                if (n) {
-                        run_rows(j, kernel, whole, at, n, width, l);
-                        seen += n * share(by, RS_LANES);
-                } else {
-                        run_rows(j, kernel, whole, at, n = 1, by->tail, l);
-                        seen += share(by, by->tail);
-                }
-                i += n;
-        }
-        return seen;
-}
-
-static void
-run_part(const job *j, rs_row_kernel *kernel, const rs_rows *whole, size_t block, size_t part,
-        rs_lanes *l)
-{
-        const size_t rows = rows_of(&j->by), parts = j->by.parts;
-
-        run_some(j, kernel, whole, block, rows * part / parts, rows * (part + 1) / parts, l);
-}
-
-/* What the channels know, to the lanes; places beyond the last channel become zero. */
-static void
-set_lanes(const job *j, const channel *v, size_t known, rs_lanes *l)
-{
-        memset(l, 0, j->by.groups * sizeof *l);
-        for (size_t first = 0; first < j->by.width; first += j->by.channels)
-                for (size_t ch = 0; ch < known; ch++) {
-                        rs_lanes *to = &l[(first + ch) / RS_LANES];
-                        const size_t lane = (first + ch) % RS_LANES;
-                        to->m[lane] = v[ch].m;
-                        to->a[lane] = v[ch].a;
-                        to->b[lane] = v[ch].b;
-                        to->c[lane] = v[ch].c;
-                }
-}
-
-typedef struct sums {
-        double s[GROUPS][RS_LANES], q[GROUPS][RS_LANES];
-} sums;
-
-static void
-get_sums(const job *j, const rs_lanes *l, sums *out)
-{
-        for (size_t g = 0; g < j->by.groups; g++) {
-                memcpy(out->s[g], l[g].s, sizeof l[g].s);
-                memcpy(out->q[g], l[g].q, sizeof l[g].q);
-        }
-}
-
-static void
-first_pass(const job *j, size_t block, size_t part, rs_lanes *l, sums *out)
-{
-        for (size_t g = 0; g < j->by.groups; g++) {
-                memset(l[g].s, 0, sizeof l[g].s);
-                memset(l[g].q, 0, sizeof l[g].q);
-        }
-        run_part(j, j->first, &j->in_first, block, part, l);
-        get_sums(j, l, out);
-}
-
-/* A part's sums into those of the channels. */
-static void
-add_part(const job *j, const sums *part, size_t known, channel *v)
-{
-        for (size_t first = 0; first < j->by.width; first += j->by.channels)
-                for (size_t ch = 0; ch < known; ch++) {
-                        v[ch].s += part->s[(first + ch) / RS_LANES][(first + ch) % RS_LANES];
-                        v[ch].q += part->q[(first + ch) / RS_LANES][(first + ch) % RS_LANES];
-                }
-}
-
-typedef struct block_state {
-        size_t image, first, known; /* channels first .. first + known */
-        channel v[GROUPS * RS_LANES];
-        rs_lanes lanes[GROUPS];
-} block_state;
-
-/* Sums are of x less m: were they of x itself, or of x less a single value, which may be an odd
- * one, a variance much smaller than the squared distance would be lost. */
-static void
-take_sample(const job *j, size_t block, block_state *b)
-{
-        const size_t rows = rows_of(&j->by), parts = j->by.parts;
-        size_t seen = 0;
-        sums sum;
-
-        memset(b->lanes, 0, sizeof b->lanes);
-        for (size_t p = 0; p < parts; p++) {
-                const size_t from = rows * p / parts, most = rows * (p + 1) / parts;
-                seen += run_some(j, j->first, &j->in_first, block, from,
-                        smaller(most, from + SAMPLE / parts), b->lanes);
-        }
-        get_sums(j, b->lanes, &sum);
-        add_part(j, &sum, b->known, b->v);
-        for (size_t i = 0; i < b->known; i++)
-                b->v[i] = (channel){.m = (float)(b->v[i].s / (double)seen)};
-}
-
-static void
-begin_block(const job *j, size_t block, block_state *b)
-{
-        const size_t number = block % j->by.blocks;
-
-        b->image = block / j->by.blocks;
-        b->first = number * j->by.channels;
-        b->known = smaller(j->by.channels, j->shape->c - b->first);
-        memset(b->v, 0, sizeof b->v);
-        if (j->sample)
-                take_sample(j, block, b);
-        else
-                for (size_t i = 0; i < b->known; i++)
-                        j->before(j, b->image, b->first + i, &b->v[i]);
-        set_lanes(j, b->v, b->known, b->lanes);
-}
-
-static void
-settle_block(const job *j, block_state *b, bool write)
-{
-        for (size_t i = 0; i < b->known; i++)
-                j->after(j, b->image, b->first + i, &b->v[i], write);
-        set_lanes(j, b->v, b->known, b->lanes);
-}
-
-/* Both passes over a block by one thread. */
-static void
-run_block(const job *j, size_t block)
-{
-        block_state b;
-        sums part;
-
-        begin_block(j, block, &b);
-        for (size_t p = 0; j->first && p < j->by.parts; p++) {
-                first_pass(j, block, p, b.lanes, &part);
-                add_part(j, &part, b.known, b.v);
-        }
-        if (j->first)
-                settle_block(j, &b, true);
-        for (size_t p = j->by.parts; j->second && p-- > 0;)
-                run_part(j, j->second, &j->in_second, block, p, b.lanes);
-}
-
-#ifdef _OPENMP
-/* Both passes over all blocks by all threads at once, each of which keeps its parts of a block. */
-static void
-run_together(const job *j, size_t blocks, int threads)
-{
-        sums parts[2][PARTS]; /* by turns: a thread may begin the next block before another has read
-                                 these */
-
-#pragma omp parallel num_threads(threads)
-        {
-                const size_t t = (size_t)omp_get_thread_num(), n = (size_t)omp_get_num_threads();
-                const size_t from = j->by.parts * t / n, to = j->by.parts * (t + 1) / n;
-                for (size_t block = 0; block < blocks; block++) {
-                        block_state b;
-                        begin_block(j, block, &b);
-                        for (size_t p = from; p < to; p++)
-                                first_pass(j, block, p, b.lanes, &parts[block % 2][p]);
-#pragma omp barrier
-                        for (size_t p = 0; p < j->by.parts; p++)
-                                add_part(j, &parts[block % 2][p], b.known, b.v);
-                        settle_block(j, &b, t == 0);
-                        for (size_t p = to; j->second && p-- > from;)
-                                run_part(j, j->second, &j->in_second, block, p, b.lanes);
-                }
-        }
-}
-#endif
-
-/* One pass that needs no sums: parts in any order. */
-static void
-run_single(const job *j, size_t blocks, int threads)
-{
-        const size_t parts = j->by.parts;
-
-        RS_PARALLEL(threads)
-        for (size_t i = 0; i < blocks * parts; i++) {
-                block_state b;
-                begin_block(j, i / parts, &b);
-                run_part(j, j->second, &j->in_second, i / parts, i % parts, b.lanes);
-        }
-}
-
-static void
-run(job *j)
-{
-        const rs_bn_shape *s = j->shape;
-        const size_t blocks = j->by.images * j->by.blocks;
-        const int threads = rs_threads_for(s->threads, s->n * s->c * s->s);
-
-        if (!blocks || !s->s || !s->n)
-                return;
-        if (!j->first) {
-                run_single(j, blocks, threads);
-                return;
-        }
-#ifdef _OPENMP
-        const size_t bytes = s->n * s->s * j->by.channels * element_size(s);
-        const bool uneven = blocks % (size_t)threads && blocks < 8 * (size_t)threads;
-        if (threads > 1 && j->by.parts > 1 && (uneven || bytes >= TOGETHER)) {
-                run_together(j, blocks, threads);
-                return;
-        }
-#endif
-        RS_PARALLEL(threads)
-        for (size_t i = 0; i < blocks; i++)
-                run_block(j, i);
-}
+#include "onednn/blocks.h"
 
 /* m is the nearest float to the mean; what the rounding took away goes into b. */
 static void
-set_affine(const rs_bn *bn, size_t ch, double mean, double inverse, channel *v)
+set_affine(const rs_bn *bn, size_t ch, double mean, double inverse, rs_block_channel *v)
 {
         const double a = (double)bn->scale[ch] * inverse;
 
@@ -421,7 +30,7 @@ save(double *saved, size_t channels, size_t ch, double mean, double var, double 
 }
 
 static void
-forward_after(const job *j, size_t image, size_t ch, channel *v, bool write)
+forward_after(const rs_block_job *j, size_t image, size_t ch, rs_block_channel *v, bool write)
 {
         const rs_bn *bn = j->work;
         const double n = (double)j->shape->n * (double)j->shape->s, off = v->s / n;
@@ -436,7 +45,7 @@ forward_after(const job *j, size_t image, size_t ch, channel *v, bool write)
 }
 
 static void
-frozen_before(const job *j, size_t image, size_t ch, channel *v)
+frozen_before(const rs_block_job *j, size_t image, size_t ch, rs_block_channel *v)
 {
         const rs_bn *bn = j->work;
         const double mean = bn->mean ? (double)bn->mean[ch] : 0;
@@ -446,7 +55,7 @@ frozen_before(const job *j, size_t image, size_t ch, channel *v)
 }
 
 static void
-again_before(const job *j, size_t image, size_t ch, channel *v)
+again_before(const rs_block_job *j, size_t image, size_t ch, rs_block_channel *v)
 {
         const rs_bn *bn = j->work;
 
@@ -459,8 +68,8 @@ rs_bn_again(const rs_bn_shape *shape, const rs_bn *bn)
 {
         const rs_row_kernels *k = rs_row_kernels_list(0, shape->bf16);
         void *const x = (void *)(uintptr_t)bn->x, *const residual = (void *)(uintptr_t)bn->residual;
-        job j = {.shape = shape,
-                .by = layout_of(shape, false),
+        rs_block_job j = {.shape = shape,
+                .by = rs_blocks_of(shape, false),
                 .second = k->apply,
                 .in_second = {.at = {[RS_X] = x, [RS_RESIDUAL] = residual, [RS_OUT] = bn->y},
                         .relu = bn->relu},
@@ -468,7 +77,7 @@ rs_bn_again(const rs_bn_shape *shape, const rs_bn *bn)
                 .after = forward_after,
                 .work = bn};
 
-        run(&j);
+        rs_blocks_run(&j);
 }
 
 void
@@ -476,8 +85,8 @@ rs_bn_forward(const rs_bn_shape *shape, const rs_bn *bn)
 {
         const rs_row_kernels *k = rs_row_kernels_list(0, shape->bf16);
         void *const x = (void *)(uintptr_t)bn->x, *const residual = (void *)(uintptr_t)bn->residual;
-        job j = {.shape = shape,
-                .by = layout_of(shape, false),
+        rs_block_job j = {.shape = shape,
+                .by = rs_blocks_of(shape, false),
                 .first = bn->training ? k->sums : NULL,
                 .second = k->apply,
                 .in_first = {.at = {[RS_X] = x}},
@@ -488,14 +97,14 @@ rs_bn_forward(const rs_bn_shape *shape, const rs_bn *bn)
                 .after = forward_after,
                 .work = bn};
 
-        run(&j);
+        rs_blocks_run(&j);
         for (size_t ch = 0; !bn->training && bn->mean && bn->saved && ch < shape->c; ch++)
                 save(bn->saved, shape->c, ch, (double)bn->mean[ch], (double)bn->var[ch],
                         1 / sqrt((double)bn->var[ch] + bn->eps));
 }
 
 static double
-mean_of(const job *j, size_t ch)
+mean_of(const rs_block_job *j, size_t ch)
 {
         const rs_bn_grad *g = j->work;
 
@@ -503,7 +112,7 @@ mean_of(const job *j, size_t ch)
 }
 
 static double
-inverse_of(const job *j, size_t ch)
+inverse_of(const rs_block_job *j, size_t ch)
 {
         const rs_bn_grad *g = j->work;
 
@@ -511,7 +120,7 @@ inverse_of(const job *j, size_t ch)
 }
 
 static void
-backward_before(const job *j, size_t image, size_t ch, channel *v)
+backward_before(const rs_block_job *j, size_t image, size_t ch, rs_block_channel *v)
 {
         const rs_bn_grad *g = j->work;
 
@@ -523,7 +132,7 @@ backward_before(const job *j, size_t image, size_t ch, channel *v)
 /* dx = a g + b (x - m) + c, with b = -a mean(g x^) / sqrt(var + eps) and c = -a mean(g), and what
  * m's rounding took away. */
 static void
-backward_after(const job *j, size_t image, size_t ch, channel *v, bool write)
+backward_after(const rs_block_job *j, size_t image, size_t ch, rs_block_channel *v, bool write)
 {
         const rs_bn_grad *g = j->work;
         const double n = (double)j->shape->n * (double)j->shape->s;
@@ -550,8 +159,8 @@ rs_bn_backward(const rs_bn_shape *shape, const rs_bn_grad *grad)
         void *const dy = (void *)(uintptr_t)grad->dy, *const dy2 = (void *)(uintptr_t)grad->dy2;
         const bool two = grad->training && grad->dx, kept = y || dy2;
         void *const g = grad->dres ? grad->dres : two && kept ? grad->dx : NULL;
-        job j = {.shape = shape,
-                .by = layout_of(shape, false),
+        rs_block_job j = {.shape = shape,
+                .by = rs_blocks_of(shape, false),
                 .first = k->gather,
                 .second = two ? k->spread : NULL,
                 .in_first = {.at = {[RS_DY] = dy, [RS_DY2] = dy2, [RS_Y] = y, [RS_G] = g}},
@@ -564,11 +173,11 @@ rs_bn_backward(const rs_bn_shape *shape, const rs_bn_grad *grad)
                 j.in_first.at[RS_X] = x;
         if (!two)
                 j.in_first.at[RS_OUT] = grad->dx;
-        run(&j);
+        rs_blocks_run(&j);
 }
 
 static void
-sum_before(const job *j, size_t image, size_t ch, channel *v)
+sum_before(const rs_block_job *j, size_t image, size_t ch, rs_block_channel *v)
 {
         (void)j, (void)image, (void)ch;
         v->a = 1;
@@ -579,14 +188,14 @@ rs_sum_into(void *y, const void *x, size_t count, bool bf16, int threads)
 {
         const rs_bn_shape shape = {
                 .n = 1, .c = 1, .s = count, .block = 1, .bf16 = bf16, .threads = threads};
-        job j = {.shape = &shape,
-                .by = layout_of(&shape, false),
+        rs_block_job j = {.shape = &shape,
+                .by = rs_blocks_of(&shape, false),
                 .second = rs_row_kernels_list(0, bf16)->apply,
                 .in_second =
                         {.at = {[RS_X] = (void *)(uintptr_t)x, [RS_RESIDUAL] = y, [RS_OUT] = y}},
                 .before = sum_before};
 
-        run(&j);
+        rs_blocks_run(&j);
 }
 
 typedef struct mean_work {
@@ -595,7 +204,7 @@ typedef struct mean_work {
 } mean_work;
 
 static void
-mean_before(const job *j, size_t image, size_t ch, channel *v)
+mean_before(const rs_block_job *j, size_t image, size_t ch, rs_block_channel *v)
 {
         const mean_work *w = j->work;
 
@@ -604,7 +213,7 @@ mean_before(const job *j, size_t image, size_t ch, channel *v)
 }
 
 static void
-mean_after(const job *j, size_t image, size_t ch, channel *v, bool write)
+mean_after(const rs_block_job *j, size_t image, size_t ch, rs_block_channel *v, bool write)
 {
         const mean_work *w = j->work;
 
@@ -616,27 +225,27 @@ void
 rs_mean_forward(const rs_bn_shape *shape, const void *x, float *y)
 {
         const mean_work w = {.y = y};
-        job j = {.shape = shape,
-                .by = layout_of(shape, true),
+        rs_block_job j = {.shape = shape,
+                .by = rs_blocks_of(shape, true),
                 .first = rs_row_kernels_list(0, shape->bf16)->sums,
                 .in_first = {.at = {[RS_X] = (void *)(uintptr_t)x}},
                 .before = mean_before,
                 .after = mean_after,
                 .work = &w};
 
-        run(&j);
+        rs_blocks_run(&j);
 }
 
 void
 rs_mean_backward(const rs_bn_shape *shape, const float *dy, void *dx, bool add)
 {
         const mean_work w = {.dy = dy};
-        job j = {.shape = shape,
-                .by = layout_of(shape, true),
+        rs_block_job j = {.shape = shape,
+                .by = rs_blocks_of(shape, true),
                 .second = rs_row_kernels_list(0, shape->bf16)->apply,
                 .in_second = {.at = {[RS_RESIDUAL] = add ? dx : NULL, [RS_OUT] = dx}},
                 .before = mean_before,
                 .work = &w};
 
-        run(&j);
+        rs_blocks_run(&j);
 }
