@@ -110,15 +110,9 @@ parse_shape(struct text *t, rs_npy *h, resect_error *err)
                rs_fail(err, RESECT_FORMAT, "the header's shape is no tuple");
 }
 
-static bool
-parse_descr(struct text *t, rs_npy *h, resect_error *err)
+bool
+rs_npy_descr(rs_npy *h, const char *descr, resect_error *err)
 {
-        char descr[64];
-        space(t);
-        if (t->p < t->end && *t->p == '[')
-                return rs_fail(err, RESECT_UNSUPPORTED, "structured arrays are not read");
-        if (!quoted(t, descr, sizeof descr))
-                return rs_fail(err, RESECT_FORMAT, "the header's descr is no string");
         const char *code = descr;
         bool big = *code == '>', known = *code && strchr("<>|=", *code);
         code += known;
@@ -136,6 +130,27 @@ parse_descr(struct text *t, rs_npy *h, resect_error *err)
                         return true;
                 }
         return rs_fail(err, RESECT_UNSUPPORTED, "elements of type '%s' are not read", descr);
+}
+
+const char *
+rs_npy_code(int32_t dtype)
+{
+        for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+                if (codes[i].dtype == dtype)
+                        return codes[i].code;
+        return NULL;
+}
+
+static bool
+parse_descr(struct text *t, rs_npy *h, resect_error *err)
+{
+        char descr[64];
+        space(t);
+        if (t->p < t->end && *t->p == '[')
+                return rs_fail(err, RESECT_UNSUPPORTED, "structured arrays are not read");
+        if (!quoted(t, descr, sizeof descr))
+                return rs_fail(err, RESECT_FORMAT, "the header's descr is no string");
+        return rs_npy_descr(h, descr, err);
 }
 
 static bool
@@ -247,6 +262,25 @@ rs_npy_fill(resect_tensor *t, const rs_npy *h, const unsigned char *data, resect
 }
 
 bool
+rs_npy_little(const rs_npy *h, const unsigned char *data, rs_arena *arena, rs_span *out,
+        resect_error *err)
+{
+        bool machine_big = *(const unsigned char *)&(uint16_t){1} == 0;
+        *out = (rs_span){data, h->bytes};
+        if ((machine_big == h->swap || rs_dtype_bits(h->dtype) == 8) &&
+                (!h->fortran || h->rank < 2))
+                return true;
+        resect_tensor t;
+        unsigned char *copy = rs_arena_alloc(arena, h->bytes, 1, err);
+        if (!copy || !rs_npy_fill(&t, h, data, err))
+                return false;
+        rs_from_little(copy, t.data, h->dtype, h->count);
+        resect_tensor_free(&t);
+        out->data = copy;
+        return true;
+}
+
+bool
 resect_tensor_read_npy(resect_tensor *t, const char *path, resect_error *err)
 {
         rs_npy h;
@@ -268,11 +302,8 @@ resect_tensor_read_npy(resect_tensor *t, const char *path, resect_error *err)
 size_t
 rs_npy_header(char out[RS_NPY_WRITTEN_MAX], int32_t dtype, int rank, const int64_t *dims)
 {
-        const char *code = NULL;
+        const char *code = rs_npy_code(dtype);
         char dict[RS_NPY_WRITTEN_MAX - 64];
-        for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
-                if (codes[i].dtype == dtype)
-                        code = codes[i].code;
         if (!code || rank > RESECT_RANK_MAX)
                 return 0;
         int n = snprintf(dict, sizeof dict, "{'descr': '%c%s', 'fortran_order': False, 'shape': (",

@@ -26,6 +26,14 @@ bool rs_npy_parse(
 bool rs_npy_fill(resect_tensor *t, const rs_npy *h, const unsigned char *data,
         resect_error *err) RESECT_MUST;
 
+/* Element type and byte order of "<f4": dtype and swap are set. */
+bool rs_npy_descr(rs_npy *h, const char *descr, resect_error *err) RESECT_MUST;
+/* "f4": what NumPy calls an element type, NULL when it has no such. */
+const char *rs_npy_code(int32_t dtype);
+/* Elements as they stand in the file to row-major, little-endian ones: lent when they are so, else made in the arena. */
+bool rs_npy_little(const rs_npy *h, const unsigned char *data, rs_arena *arena, rs_span *out,
+        resect_error *err) RESECT_MUST;
+
 /* Magic and header for little-endian, row-major elements; returns its length, 0 when NumPy has no
  * such type. */
 enum { RS_NPY_WRITTEN_MAX = 384 };

@@ -25,13 +25,6 @@ struct array {
 };
 
 static bool
-is_little(const rs_npy *h)
-{
-        bool machine_big = *(const unsigned char *)&(uint16_t){1} == 0;
-        return machine_big == h->swap || rs_dtype_bits(h->dtype) == 8;
-}
-
-static bool
 fetch(const rs_entry *e, rs_arena *scratch, rs_span *out, resect_error *err)
 {
         const struct array *a = e->ctx;
@@ -42,17 +35,7 @@ fetch(const rs_entry *e, rs_arena *scratch, rs_span *out, resect_error *err)
                 bytes.data += a->header.start;
                 bytes.size -= a->header.start;
         }
-        *out = bytes;
-        if (is_little(&a->header) && (!a->header.fortran || a->header.rank < 2))
-                return true;
-        resect_tensor t;
-        unsigned char *copy = rs_arena_alloc(scratch, e->bytes, 1, err);
-        if (!copy || !rs_npy_fill(&t, &a->header, bytes.data, err))
-                return false;
-        rs_from_little(copy, t.data, e->dtype, e->count);
-        resect_tensor_free(&t);
-        *out = (rs_span){copy, e->bytes};
-        return true;
+        return rs_npy_little(&a->header, bytes.data, scratch, out, err);
 }
 
 /* An array whose first bytes are head and which takes size bytes with its header. */
