@@ -3,6 +3,7 @@ libcore_la_SOURCES += \
 	lib/weights/checkpoint.c lib/weights/weights.h \
 	lib/weights/convert.c lib/weights/convert.h \
 	lib/weights/derive.c \
+	lib/weights/detectron.c \
 	lib/weights/flax.c lib/weights/flax.h \
 	lib/weights/flax_write.c \
 	lib/weights/format.c lib/weights/formats.h \
@@ -22,7 +23,14 @@ libcore_la_SOURCES += \
 	lib/weights/names_timm.c \
 	lib/weights/names_torchvision.c \
 	lib/weights/npz.c \
+	lib/weights/paddle.c \
 	lib/weights/permute.c \
+	lib/weights/pickle.c lib/weights/pickle.h lib/weights/pickle_ops.h lib/weights/pickle_vm.h lib/weights/known.h \
+	lib/weights/pickle_call.c \
+	lib/weights/pickle_numpy.c \
+	lib/weights/pickle_text.c lib/weights/pickle_text.h \
+	lib/weights/pickle_tree.c \
+	lib/weights/pickle_write.c \
 	lib/weights/prove.c \
 	lib/weights/recognise.c \
 	lib/weights/safetensors.c \
@@ -31,5 +39,7 @@ libcore_la_SOURCES += \
 	lib/weights/set_model.c \
 	lib/weights/sstable.c lib/weights/sstable.h \
 	lib/weights/tf.c \
+	lib/weights/torch.c lib/weights/torch.h \
+	lib/weights/torch_tensor.c \
 	lib/weights/variant.c \
 	lib/weights/write.c

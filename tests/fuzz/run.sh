@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: 0BSD
-# Fuzzes one part for a while: tests/fuzz/run.sh image [SECONDS [FOLDER]]. Needs clang with libFuzzer. The folder keeps build and corpus;
+# Fuzzes one part for a while: tests/fuzz/run.sh PART [SECONDS [FOLDER]]. Needs clang with libFuzzer. The folder keeps build and corpus;
 # a finding is a file called crash-*, leak-*, oom-* or timeout-* in it, and exit status 1.
 set -eu
-part=${1:?which part: image} seconds=${2:-60} dir=${3:-fuzz-$1}
+part=${1:?which part: image, weights_pickle} seconds=${2:-60} dir=${3:-fuzz-$1}
 src=$(cd "$(dirname "$0")/../.." && pwd)
 mkdir -p "$dir/corpus"
 : >"$dir/config.h"
@@ -12,6 +12,13 @@ case $part in
 image)
         code="$src/lib/base/error.c $src/lib/base/mem.c $src/lib/base/random.c $src/lib/image/*.c"
         libs="-ljpeg -lpng -lz -lm"
+        ;;
+weights_pickle)
+        w=$src/lib/weights
+        code="$src/lib/base/*.c $src/lib/io/*.c $src/lib/tensor/*.c $w/checkpoint.c $w/detectron.c $w/json.c $w/paddle.c $w/permute.c
+                $w/pickle*.c $w/torch.c $w/torch_tensor.c"
+        libs="-lz -lm -lpthread"
+        flags="$flags -DFUZZ_ALONE"
         ;;
 *)
         echo "run.sh: no part called $part" >&2

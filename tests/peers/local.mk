@@ -11,7 +11,8 @@ dist_check_SCRIPTS += \
 	tests/peers/pictures.sh \
 	tests/peers/real.sh \
 	tests/peers/tune_real.sh \
-	tests/peers/vectors.sh
+	tests/peers/vectors.sh \
+	tests/peers/weights_torch.sh
 EXTRA_DIST += \
 	tests/peers/close.py \
 	tests/peers/edits.py \
@@ -24,4 +25,5 @@ EXTRA_DIST += \
 	tests/peers/ort_folders.js \
 	tests/peers/parity.py \
 	tests/peers/peers.sh \
-	tests/peers/pictures.py
+	tests/peers/pictures.py \
+	tests/peers/weights_torch.py

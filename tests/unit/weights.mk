@@ -14,3 +14,11 @@ tests_unit_test_convert_LDADD = $(UNIT_LIBS)
 check_PROGRAMS += tests/unit/test_safetensors
 tests_unit_test_safetensors_SOURCES = tests/unit/test_safetensors.c tests/unit/unit.h tests/unit/scratch.h
 tests_unit_test_safetensors_LDADD = $(UNIT_LIBS) $(ZIP_LIBS)
+
+check_PROGRAMS += tests/unit/test_weights_files
+tests_unit_test_weights_files_SOURCES = tests/unit/test_weights_files.c tests/unit/unit.h
+tests_unit_test_weights_files_LDADD = $(UNIT_LIBS)
+
+check_PROGRAMS += tests/unit/test_weights_pickle
+tests_unit_test_weights_pickle_SOURCES = tests/unit/test_weights_pickle.c tests/unit/pickles.h tests/unit/unit.h
+tests_unit_test_weights_pickle_LDADD = $(UNIT_LIBS) $(ZLIB_LIBS)
