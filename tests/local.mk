@@ -9,11 +9,12 @@ AM_CFLAGS += $(CHECK_CFLAGS)
 TEST_EXTENSIONS = .sh
 # Real models and pictures are in $RESECT_REAL, or in a folder real/ of a neighbour of the source's; tests that want them skip without.
 # A test runs on one thread unless it says otherwise: make -j runs several tests at once, and threads that wait for each other on
-# a busy machine take many times as long.
+# a busy machine take many times as long. Kernels chosen by timing are remembered in a folder of the build.
 AM_TESTS_ENVIRONMENT = \
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS-1}; export OMP_NUM_THREADS; \
 	OMP_WAIT_POLICY=$${OMP_WAIT_POLICY-passive}; export OMP_WAIT_POLICY; \
 	RESECT_REAL=$${RESECT_REAL-$$(echo '$(abs_top_srcdir)'/../*/real)}; export RESECT_REAL; \
+	XDG_CACHE_HOME='$(abs_top_builddir)/tests/cache'; export XDG_CACHE_HOME; \
 	RESECT_BIN='$(abs_top_builddir)/tools'; export RESECT_BIN; \
 	RESECT_SRC='$(abs_top_srcdir)'; export RESECT_SRC; \
 	RESECT_BUILD='$(abs_top_builddir)'; export RESECT_BUILD;
@@ -42,6 +43,8 @@ include tests/peers/local.mk
 include tests/fuzz/local.mk
 include tests/bench/local.mk
 TESTS += $(dist_check_SCRIPTS)
+
+CLEANFILES += tests/cache/resect/kernels
 
 # Everything but the comparisons with other people's programs: what the sanitizers are run on.
 .PHONY: check-alone
