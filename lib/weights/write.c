@@ -216,8 +216,9 @@ choose(struct writing *k, const rs_format *f, const char *names)
         const resect_weights *w = k->w;
         if (names && !(k->s = rs_scheme_find(names)))
                 return rs_fail(k->err, RESECT_ARG, "there are no names called '%s'", names);
-        if (!names && w->checkpoint && !f->scheme)
-                return true; /* from one file to another: the names stay */
+        /* from one file to another the names stay, also when nobody knows what they mean */
+        if (!names && w->checkpoint && (!f->scheme || !w->info.recognised))
+                return true;
         if (!names)
                 k->s = rs_scheme_find(f->scheme ? f->scheme : "torchvision");
         /* A format's own v2 names, where it has them. */

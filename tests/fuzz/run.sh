@@ -3,7 +3,7 @@
 # Fuzzes one part for a while: tests/fuzz/run.sh PART [SECONDS [FOLDER]]. Needs clang with libFuzzer. The folder keeps build and corpus;
 # a finding is a file called crash-*, leak-*, oom-* or timeout-* in it, and exit status 1.
 set -eu
-part=${1:?which part: image, weights_pickle} seconds=${2:-60} dir=${3:-fuzz-$1}
+part=${1:?which part: image, weights_pickle, weights_flax, weights_tf, weights_h5} seconds=${2:-60} dir=${3:-fuzz-$1}
 src=$(cd "$(dirname "$0")/../.." && pwd)
 mkdir -p "$dir/corpus"
 : >"$dir/config.h"
@@ -20,6 +20,18 @@ weights_pickle)
         libs="-lz -lm -lpthread"
         flags="$flags -DFUZZ_ALONE"
         ;;
+weights_flax | weights_tf | weights_h5)
+        w=$src/lib/weights
+        code="$src/lib/base/error.c $src/lib/base/mem.c $src/lib/base/map.c $src/lib/io/beneath.c $src/lib/io/fd.c
+                $src/lib/io/gunzip.c $src/lib/io/input.c $src/lib/io/output.c $src/lib/onnx/wire.c $src/lib/tensor/dtype.c
+                $w/checkpoint.c $w/json.c"
+        case $part in
+        weights_flax) code="$code $w/flax.c $w/flax_write.c $w/msgpack.c" ;;
+        weights_tf) code="$code $w/tf.c $w/sstable.c" ;;
+        weights_h5) code="$code $w/h5_answer.c" ;;
+        esac
+        libs="-lz -lm"
+        ;;
 *)
         echo "run.sh: no part called $part" >&2
         exit 2
@@ -29,8 +41,12 @@ esac
 {
         "${CC:-clang}" $flags -DPACKAGE_VERSION='"fuzz"' -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
                 "$src/tests/fuzz/fuzz_$part.c" $code $libs -o "$dir/fuzz"
-        "${CC:-clang}" $flags "$src/tests/fuzz/seeds_$part.c" $libs -o "$dir/seeds"
+        if [ -e "$src/tests/fuzz/seeds_$part.c" ]; then
+                "${CC:-clang}" $flags "$src/tests/fuzz/seeds_$part.c" $libs -o "$dir/seeds"
+                "$dir/seeds" "$dir/corpus"
+        else
+                cp "$src/tests/fuzz/corpus/$part"/* "$dir/corpus"
+        fi
 }
-"$dir/seeds" "$dir/corpus"
 exec "$dir/fuzz" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -max_len=65536 -artifact_prefix="$dir/" -print_final_stats=1 \
         "$dir/corpus"

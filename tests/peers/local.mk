@@ -12,6 +12,8 @@ dist_check_SCRIPTS += \
 	tests/peers/real.sh \
 	tests/peers/tune_real.sh \
 	tests/peers/vectors.sh \
+	tests/peers/weights_h5.sh \
+	tests/peers/weights_tf.sh \
 	tests/peers/weights_torch.sh
 EXTRA_DIST += \
 	tests/peers/close.py \
@@ -26,4 +28,8 @@ EXTRA_DIST += \
 	tests/peers/parity.py \
 	tests/peers/peers.sh \
 	tests/peers/pictures.py \
+	tests/peers/leveldb_table.cc \
+	tests/peers/tensors.py \
+	tests/peers/weights_h5.py \
+	tests/peers/weights_tf.py \
 	tests/peers/weights_torch.py

@@ -156,6 +156,29 @@ ckpt_slurp(const char *path, size_t *n)
         return all;
 }
 
+/* What a fuzzer began with or found (tests/fuzz/corpus/PART), file by file. */
+static inline void
+ckpt_corpus(const char *part, void (*take)(const unsigned char *bytes, size_t n))
+{
+        char folder[4096], path[8192];
+        const char *src = getenv("RESECT_SRC");
+        size_t files = 0, n;
+        snprintf(folder, sizeof folder, "%s/tests/fuzz/corpus/%s", src ? src : ".", part);
+        DIR *d = opendir(folder);
+        ck_assert_msg(d != NULL, "no folder %s", folder);
+        for (struct dirent *e; (e = readdir(d)) != NULL;) {
+                if (e->d_name[0] == '.')
+                        continue;
+                snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
+                unsigned char *b = ckpt_slurp(path, &n);
+                take(b, n);
+                free(b);
+                files++;
+        }
+        closedir(d);
+        ck_assert_uint_gt(files, 1);
+}
+
 static long ckpt_budget = -1, ckpt_alive;
 
 static inline bool

@@ -256,4 +256,21 @@ START_TEST(damaged)
 }
 END_TEST
 
-UNIT_MAIN("flax", by_hand, round_trip, wide, hostile, deep, not_writable, damaged)
+static void
+replay(const unsigned char *bytes, size_t n)
+{
+        resect_error err;
+        scratch_write("f.msgpack", bytes, n);
+        bool ok = ckpt_use(scratch("f.msgpack"), &rs_format_flax, &err);
+        (void)ok; /* either; a failure without words fails inside */
+}
+
+START_TEST(corpus)
+{
+        scratch_make();
+        ckpt_corpus("weights_flax", replay);
+        scratch_done();
+}
+END_TEST
+
+UNIT_MAIN("flax", by_hand, round_trip, wide, hostile, deep, not_writable, damaged, corpus)

@@ -258,8 +258,22 @@ START_TEST(answers)
 }
 END_TEST
 
+static void
+replay(const unsigned char *bytes, size_t n)
+{
+        resect_error err;
+        int what = answer((const char *)bytes, n, &err);
+        ck_assert_int_ge(what, -1);
+}
+
+START_TEST(corpus)
+{
+        ckpt_corpus("weights_h5", replay);
+}
+END_TEST
+
 #ifdef HAVE_HDF5
-UNIT_MAIN("h5", round_trip, long_lists, damaged, confined, answers)
+UNIT_MAIN("h5", round_trip, long_lists, damaged, confined, answers, corpus)
 #else
-UNIT_MAIN("h5", absent, confined, answers)
+UNIT_MAIN("h5", absent, confined, answers, corpus)
 #endif

@@ -294,4 +294,23 @@ START_TEST(damaged)
 }
 END_TEST
 
-UNIT_MAIN("tf", crc32c_vectors, tables, round_trip, lies, lies_by_chance, names_of_objects, damaged)
+static void
+replay(const unsigned char *bytes, size_t n)
+{
+        resect_error err;
+        scratch_write("h.index", bytes, n);
+        bool ok = ckpt_use(scratch("h.index"), &rs_format_tf, &err);
+        (void)ok; /* either; a failure without words fails inside */
+}
+
+START_TEST(corpus)
+{
+        scratch_make();
+        scratch_write("h.data-00000-of-00001", ckpt_values, 256);
+        ckpt_corpus("weights_tf", replay);
+        scratch_done();
+}
+END_TEST
+
+UNIT_MAIN("tf", crc32c_vectors, tables, round_trip, lies, lies_by_chance, names_of_objects, damaged,
+        corpus)
