@@ -130,7 +130,7 @@ static void
 fuse_add(resect_plan *p, struct readers *r, rs_pstep *s)
 {
         rs_pstep *add = sole_reader(p, r, s);
-        if ((!is(add, "Add") && !is(add, "Sum")) || add->n_in != 2)
+        if ((!is(add, "Add") && !is(add, "Sum")) || add->n_in != 2 || add->residual >= 0)
                 return;
         int other = add->in[0] == s->out[0] ? add->in[1] : add->in[0];
         const rs_pvalue *a = &p->values[s->out[0]], *b = &p->values[other];
@@ -141,6 +141,7 @@ fuse_add(resect_plan *p, struct readers *r, rs_pstep *s)
         if (!ready || !same || other == s->out[0])
                 return;
         s->residual = other;
+        s->relu = add->relu; /* which it took in itself */
         swallow(p, r, s, add);
 }
 
@@ -148,7 +149,7 @@ static void
 fuse_relu(resect_plan *p, struct readers *r, rs_pstep *s)
 {
         rs_pstep *relu = sole_reader(p, r, s);
-        if (!is(relu, "Relu"))
+        if (!is(relu, "Relu") || s->relu)
                 return;
         s->relu = true;
         swallow(p, r, s, relu);
