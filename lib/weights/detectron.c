@@ -29,6 +29,10 @@ read(rs_checkpoint *c, const rs_input *in, resect_error *err)
         rs_py *root = rs_pickle_file(c, in, err);
         if (!root)
                 return false;
+        if (rs_paddle_is(root)) { /* it came without its name, through a pipe */
+                c->format = &rs_format_paddle;
+                return rs_paddle_read(c, root, in->size, err);
+        }
         rs_py_walk_start(&w, c, in->size);
         return rs_py_flatten(&w, root, err);
 }

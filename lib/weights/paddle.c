@@ -138,17 +138,21 @@ remove_key(rs_py *dict, const char *key)
         return value;
 }
 
-static bool
-read(rs_checkpoint *c, const rs_input *in, resect_error *err)
+bool
+rs_paddle_is(const rs_py *root)
+{
+        return rs_py_get(root, name_table) || rs_py_get(root, slices_table);
+}
+
+bool
+rs_paddle_read(rs_checkpoint *c, rs_py *root, size_t file_size, resect_error *err)
 {
         rs_py_walk w = {.take = take, .is_tensor = is_tensor};
-        rs_py *root = rs_pickle_file(c, in, err), *dict = root ? rs_py_dict(root) : NULL;
-        if (!root)
-                return false;
+        rs_py *dict = rs_py_dict(root);
         if (!dict)
                 return rs_fail(err, RESECT_FORMAT, "%s: not a dictionary of weights, but %s",
                         c->path, rs_py_what(root));
-        rs_py_walk_start(&w, c, in->size);
+        rs_py_walk_start(&w, c, file_size);
         if (remove_key(dict, name_table) &&
                 !rs_checkpoint_skip(c, name_table, err, "a table of Paddle's own names"))
                 return false;
@@ -157,6 +161,13 @@ read(rs_checkpoint *c, const rs_input *in, resect_error *err)
         if (slices && !join_all(&w, dict, slices, err))
                 return false;
         return rs_py_flatten(&w, root, err);
+}
+
+static bool
+read(rs_checkpoint *c, const rs_input *in, resect_error *err)
+{
+        rs_py *root = rs_pickle_file(c, in, err);
+        return root && rs_paddle_read(c, root, in->size, err);
 }
 
 static bool

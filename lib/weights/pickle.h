@@ -152,6 +152,11 @@ bool rs_ndarray_join(rs_py_walk *w, const char *name, rs_py *const *parts, size_
 /* A NumPy number (numpy.float64(91.2)): its value. */
 bool rs_numpy_scalar(const rs_py *v, double *out);
 
+/* Whether it is a dictionary that Paddle wrote, by its tables; and the reading of one (paddle.c). */
+bool rs_paddle_is(const rs_py *root);
+bool rs_paddle_read(rs_checkpoint *c, rs_py *root, size_t file_size, resect_error *err) RESECT_MUST;
+extern const rs_format rs_format_paddle;
+
 /* Writing ---------------------------------------------------------------------------------------------------------------- */
 
 /* Opcodes into a buffer; it remembers which globals it has written. Set to {0}; b is freed by the caller. */

@@ -78,7 +78,6 @@ tensors = collections.OrderedDict(
     r8=torch.randn(1, 2, 1, 3, 1, 2, 2, 1).transpose(1, 6), bf16_t=torch.randn(4, 6).bfloat16().t())
 tensors["parameter"] = torch.nn.Parameter(torch.randn(2, 2))
 tensors["Größe.日本"] = torch.randn(2)
-names = {"c64": "complex64", "c128": "complex128"}
 
 # torch.save, both forms, all pickle protocols.
 for form in True, False:
@@ -177,6 +176,9 @@ for protocol in range(6):
     table = {"StructuredToParameterName@@": {k: "own." + k for k in paddle}}
     pickle.dump({**pairs, **table}, open("n.pdparams", "wb"), protocol=protocol)
     reads("n.pdparams", of_numpy(paddle, {"half": "bfloat16"}), f"Paddle, protocol {protocol}")
+    with open("n.pdparams", "rb") as f:
+        got = subprocess.run([job, "list", "-"], stdin=f, capture_output=True, text=True).stdout.splitlines()
+    check(got == of_numpy(paddle, {"half": "bfloat16"}), f"Paddle through a pipe, protocol {protocol}")
     cut = {"a@@.0": arrays["f32"].ravel()[:5], "a@@.1": arrays["f32"].ravel()[5:], "b": arrays["i64"],
            "UnpackBigParamInfor@@": {"a": {"OriginShape": (3, 4), "slices": ["a@@.0", "a@@.1"]}}}
     pickle.dump(cut, open("n.pdparams", "wb"), protocol=protocol)
