@@ -113,7 +113,7 @@ shape_of(const rs_winograd *p)
         s.v_plane = plane(most * p->c);
         s.v_group = s.points * s.v_plane;
         s.s_plane = plane(most * RS_WINO_CHUNK);
-        s.w_plane = plane(DEPTH * 16 * RS_WINO_CHUNK);
+        s.w_plane = plane((s.shared ? DEPTH * 16 : p->c) * RS_WINO_CHUNK);
 
         s.run = RUN_BYTES / (s.points * (p->c + p->o) * sizeof(float));
         s.runs = up(s.tiles, at_most(s.run, 2 * RS_WINO_BLOCK));
@@ -138,7 +138,7 @@ rs_winograd_able(const rs_winograd *p)
         return rs_mul(p->n, p->h + 8, &x) && rs_mul(x, p->w + 8, &x) && rs_mul(x, p->c, &x) &&
                rs_mul(p->n, p->oh + 8, &y) && rs_mul(y, p->ow + 8, &y) &&
                rs_mul(y, p->c + p->o, &y) && rs_mul(p->c, p->o, &u) && rs_add(x, y, &x) &&
-               rs_add(x, u, &x) && x < SIZE_MAX >> 12;
+               rs_add(x, u, &x) && x < SIZE_MAX >> 24;
 }
 
 size_t
@@ -146,7 +146,7 @@ rs_winograd_weight_bytes(const rs_winograd *p)
 {
         const shape s = shape_of(p);
 
-        return (s.shared ? 9 : s.points) * p->c * p->o * sizeof(float);
+        return (s.shared ? 9 * p->c * p->o : s.chunks * s.points * s.w_plane) * sizeof(float);
 }
 
 /* Floats that a thread has for itself in a forward call. */
@@ -199,7 +199,10 @@ rs_winograd_weights(const rs_winograd *p, const float *w, bool gradient, float *
 
 #pragma omp parallel for num_threads(s.threads) schedule(static)
         for (size_t unit = 0; unit < s.ob * s.ib; unit++) {
-                const size_t b = unit / s.ib, c = unit % s.ib * 16, vectors = vectors_of(&s, b / 2);
+                /* along the rows of w */
+                const size_t b = gradient ? unit % s.ob : unit / s.ib;
+                const size_t c = (gradient ? unit / s.ob : unit % s.ib) * 16;
+                const size_t vectors = vectors_of(&s, b / 2);
                 _Alignas(64) float taps[16 * 9 * 16];
 
                 taps_of(p, w, gradient, b * 16, c, taps);
@@ -210,9 +213,8 @@ rs_winograd_weights(const rs_winograd *p, const float *w, bool gradient, float *
                                 memcpy(u + b / 2 * 2 * p->c * 9 * 16 + at * 9 * 16, from,
                                         9 * 16 * sizeof *u);
                         else
-                                s.k->weights(from,
-                                        u + b / 2 * s.points * p->c * RS_WINO_CHUNK + at * 16,
-                                        p->c * vectors * 16);
+                                s.k->weights(from, u + b / 2 * s.points * s.w_plane + at * 16,
+                                        s.w_plane);
                 }
         }
 }
@@ -263,18 +265,25 @@ static void
 multiply(const shape *s, size_t n, size_t vectors, size_t first, size_t depth, const float *v,
         const float *u, size_t u_plane, float *sums)
 {
-        const size_t blocks = up(n, RS_WINO_BLOCK);
+        const size_t blocks = up(n, RS_WINO_BLOCK), of = s->points * blocks;
+        rs_wino_sums r = {.step = n * 16, .depth = depth, .more = first > 0};
 
-        for (size_t i = 0; i < s->points; i++)
-                for (size_t b = 0; b < blocks; b++) {
-                        const size_t from = part(n, b, blocks),
-                                     tiles = part(n, b + 1, blocks) - from;
-                        const rs_wino_sums r = {
-                                v + i * s->v_plane + (from * s->ib + first * tiles) * 16,
-                                u + i * u_plane, sums + i * s->s_plane + from * 16, n * 16, depth,
-                                first > 0, NULL, 0};
-                        rs_wino_product(tiles, vectors, &r);
-                }
+        for (size_t i = 0; i < of; i++) {
+                const size_t point = i / blocks, b = i % blocks, from = part(n, b, blocks);
+                const size_t tiles = part(n, b + 1, blocks) - from;
+                /* the inputs of the product after this one, which come from far away */
+                const size_t then = i + 1 < of ? (i + 1) / blocks : point,
+                             b2 = i + 1 < of ? (i + 1) % blocks : b;
+                const size_t from2 = part(n, b2, blocks), tiles2 = part(n, b2 + 1, blocks) - from2;
+
+                r.v = v + point * s->v_plane + (from * s->ib + first * tiles) * 16;
+                r.u = u + point * u_plane;
+                r.s = sums + point * s->s_plane + from * 16;
+                r.ahead = (const char *)(v + then * s->v_plane +
+                                         (from2 * s->ib + first * tiles2) * 16);
+                r.lines = s->shared ? up(tiles2, 4) : 0;
+                rs_wino_product(tiles, vectors, &r);
+        }
 }
 
 /* A group's outputs of one chunk; w is room for a few channels' weights when they are shared. */
@@ -287,9 +296,8 @@ outputs(const forward *f, size_t group, size_t chunk, const float *v, float *sum
         const size_t vectors = vectors_of(s, chunk), channels = s->ib * 16;
 
         if (!s->shared)
-                multiply(s, n, vectors, 0, s->ib, v,
-                        f->u + chunk * s->points * channels * RS_WINO_CHUNK,
-                        channels * vectors * 16, sums);
+                multiply(s, n, vectors, 0, s->ib, v, f->u + chunk * s->points * s->w_plane,
+                        s->w_plane, sums);
         else
                 for (size_t b = 0; b < s->ib; b += DEPTH) {
                         const size_t depth = s->ib - b < DEPTH ? s->ib - b : DEPTH;
