@@ -133,12 +133,16 @@ rs_winograd_able(const rs_winograd *p)
                 return false;
         if (p->c % 16 || p->o % 16)
                 return false;
-        /* whatever is counted is below this much: pictures with tiles half empty, 49 points, floats
-         */
+        const size_t most = SIZE_MAX >> 24;
+        if (p->c > most || p->o > most || p->h > most || p->w > most || p->oh > most ||
+                p->ow > most)
+                return false;
+        /* whatever is counted is below this much times 1 << 24: pictures with tiles half empty, 49
+         * points, floats, 256 threads */
         return rs_mul(p->n, p->h + 8, &x) && rs_mul(x, p->w + 8, &x) && rs_mul(x, p->c, &x) &&
                rs_mul(p->n, p->oh + 8, &y) && rs_mul(y, p->ow + 8, &y) &&
                rs_mul(y, p->c + p->o, &y) && rs_mul(p->c, p->o, &u) && rs_add(x, y, &x) &&
-               rs_add(x, u, &x) && x < SIZE_MAX >> 24;
+               rs_add(x, u, &x) && x < most;
 }
 
 size_t

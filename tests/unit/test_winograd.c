@@ -275,15 +275,17 @@ START_TEST(refuses)
                 puts("SKIP: no AVX-512 here");
                 return;
         }
-        for (int k = 0; k < 11; k++) {
+        for (int k = 0; k < 18; k++) {
                 rs_winograd p = good;
                 size_t *const sizes[] = {&p.n, &p.c, &p.o, &p.h, &p.w, &p.oh, &p.ow};
                 if (k < 7)
                         *sizes[k] = 0;
                 else if (k < 9)
                         *sizes[k - 6] = 24; /* channels that are not of blocks of 16 */
-                else
+                else if (k < 11)
                         *sizes[k - 9] = SIZE_MAX / 64 * 16;
+                else
+                        *sizes[k - 11] = SIZE_MAX - 15; /* a multiple of 16 that wraps round */
                 ck_assert_msg(!rs_winograd_able(&p), "%d", k);
         }
 }
