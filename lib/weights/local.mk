@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: 0BSD
 libcore_la_SOURCES += \
+	lib/weights/caffe.c \
 	lib/weights/checkpoint.c lib/weights/weights.h \
 	lib/weights/convert.c lib/weights/convert.h \
 	lib/weights/derive.c \
@@ -21,7 +22,13 @@ libcore_la_SOURCES += \
 	lib/weights/names_keras.c \
 	lib/weights/names_slim.c \
 	lib/weights/names_timm.c \
+	lib/weights/mxnet.c \
+	lib/weights/names_caffe.c \
+	lib/weights/names_gluon.c \
+	lib/weights/names_ncnn.c \
+	lib/weights/names_paddle.c \
 	lib/weights/names_torchvision.c \
+	lib/weights/ncnn.c lib/weights/ncnn.h lib/weights/ncnn_graph.c \
 	lib/weights/npz.c \
 	lib/weights/paddle.c \
 	lib/weights/permute.c \

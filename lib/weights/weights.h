@@ -241,6 +241,8 @@ typedef struct rs_writing {
         size_t n_meta;
         const rs_net *net;       /* of the network that is written; NULL: a checkpoint is only re-packed */
         const rs_scheme *scheme; /* NULL likewise */
+        struct resect_model *model; /* of a format with graph set: the network, whose nodes it may sort; entries are not looked at */
+        int32_t dtype;              /* likewise: of the weights, where the format has it; 0: as they are */
 } rs_writing;
 
 typedef struct rs_format {
@@ -248,6 +250,7 @@ typedef struct rs_format {
         const char *const *suffixes; /* ".safetensors", ends with NULL; the first is the usual one */
         const char *scheme;          /* what is written when none is asked for; NULL: torchvision */
         const char *stem;            /* NAME, where there is none, stands for NAME.index: ".index"; NULL: not so */
+        bool graph;                  /* it holds the network too: written from rs_writing.model (ncnn) */
         bool many;                   /* more than one file, or a folder: no pipe, and the writer opens its outputs */
         /* Whether it is such a file, from its first bytes (up to 4096; NULL for a folder) and its name. True beyond doubt only: by
            magic and structure where the format has them, by the name where it has none. */

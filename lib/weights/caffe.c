@@ -1,0 +1,653 @@
+/* SPDX-License-Identifier: 0BSD */
+/*
+ * Caffe's .caffemodel: a NetParameter (caffe: src/caffe/proto/caffe.proto), of which the layers'
+ * names and blobs are taken. Three generations of layers are one table of field numbers. A blob's
+ * values lie in one run in every file that Caffe itself wrote; they stay there. NVIDIA's branch
+ * adds raw_data, which is where float16 goes.
+ *
+ * A tensor is called LAYER/INDEX: a BatchNorm's mean is bn_conv1/0, a Scale's gamma scale_conv1/0.
+ */
+#include "weights/weights.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "onnx/wire.h"
+#include "tensor/dtype.h"
+
+enum { NET_NAME = 1, NET_LAYERS = 2, NET_LAYER = 100, V1_V0_LAYER = 1 };
+
+/* NetParameter's `layer`, `layers`, and what `layers` held before that. */
+static const struct generation {
+        uint32_t name, type, blobs;
+} v2 = {1, 2, 7}, v1 = {4, 5, 6}, v0 = {1, 2, 50};
+
+enum {
+        BLOB_NUM = 1,
+        BLOB_WIDTH = 4,
+        BLOB_DATA = 5,
+        BLOB_SHAPE = 7,
+        BLOB_DOUBLE = 8,
+        BLOB_RAW_TYPE = 10,
+        BLOB_RAW = 12
+};
+enum { V1_CONVOLUTION = 4, V1_DECONVOLUTION = 39 };
+/* Of a layer, so that a small file cannot make a large list. Caffe's own layers have at most 8
+ * blobs. */
+enum { NAME_BYTES = 256, BLOBS_MAX = 16 };
+enum { MESSAGE_MAX = 0x7fffffff };
+
+static const int32_t raw_types[] = {
+        RESECT_DOUBLE, RESECT_FLOAT, RESECT_FLOAT16, RESECT_INT32, RESECT_UINT32};
+enum { RAW_FLOAT16 = 2, N_RAW_TYPES = sizeof raw_types / sizeof *raw_types };
+
+static bool
+printable(const unsigned char *s, size_t n)
+{
+        for (size_t i = 0; i < n; i++)
+                if (s[i] < 0x20 || s[i] > 0x7e)
+                        return false;
+        return n > 0;
+}
+
+/* A short string field, tag already taken: takes it off the front. */
+static bool
+short_string(rs_span *s)
+{
+        if (s->size < 2 || s->data[0] >= 0x80 || s->data[0] + 1u > s->size ||
+                !printable(s->data + 1, s->data[0]))
+                return false;
+        size_t n = s->data[0] + 1u;
+        s->data += n;
+        s->size -= n;
+        return true;
+}
+
+static bool
+take_tag(rs_span *s, unsigned char tag)
+{
+        if (s->size == 0 || s->data[0] != tag)
+                return false;
+        s->data++;
+        s->size--;
+        return true;
+}
+
+/* There is no magic: the name says it, or a net whose first layer begins with a name and a type. */
+static bool
+sniff(const unsigned char *head, size_t size, const char *path)
+{
+        static const char suffix[] = ".caffemodel";
+        size_t n = strlen(path);
+        rs_span s = {head, size};
+        uint64_t unused;
+        if (!head)
+                return false;
+        if (n >= sizeof suffix && !strcmp(path + n - (sizeof suffix - 1), suffix))
+                return true;
+        if (take_tag(&s, 0x0a) && !short_string(&s))
+                return false;
+        return take_tag(&s, 0xa2) && take_tag(&s, 0x06) && rs_wire_varint(&s, &unused) &&
+               take_tag(&s, 0x0a) && short_string(&s) && take_tag(&s, 0x12) && s.size > 1 &&
+               s.data[1] >= 'A' && s.data[1] <= 'Z' && short_string(&s);
+}
+
+struct reading {
+        rs_checkpoint *c;
+        const unsigned char *start;
+        resect_error *err;
+        const struct generation *as; /* the layer's */
+        char layer[NAME_BYTES + 1];
+        bool convolution;
+        unsigned n_blobs;
+};
+
+static bool
+wrong(const struct reading *r, const unsigned char *at, const char *what)
+{
+        return rs_fail(r->err, RESECT_FORMAT, "%s: offset %zu: %s", r->c->path,
+                (size_t)(at - r->start), what);
+}
+
+/* The next field of a message: 1, 0 at its end, -1 damaged. */
+static int
+next(const struct reading *r, rs_span *rest, rs_field *f)
+{
+        if (rest->size == 0)
+                return 0;
+        if (rs_wire_next(rest, f))
+                return 1;
+        wrong(r, rest->data, "no valid field: cut short or damaged");
+        return -1;
+}
+
+static bool
+expect(const struct reading *r, const rs_field *f, enum rs_wire_type type)
+{
+        return f->type == type || wrong(r, f->whole.data, "a field of the wrong wire type");
+}
+
+/* Blobs ---------------------------------------------------------------------------------------- */
+
+struct blob {
+        rs_span wire;
+        int rank; /* of shape; -1: none */
+        int64_t dims[RESECT_RANK_MAX + 1];
+        bool legacy;
+        int64_t old[4]; /* num, channels, height, width */
+        uint32_t field; /* BLOB_DATA, BLOB_DOUBLE or BLOB_RAW: where the values are; 0: none */
+        size_t runs;    /* in how many pieces */
+        rs_span run;    /* the last of them */
+        size_t bytes;   /* of all */
+        uint64_t raw_type;
+};
+
+static bool
+add_dim(const struct reading *r, struct blob *b, const unsigned char *at, uint64_t v)
+{
+        if (v > INT64_MAX)
+                return wrong(r, at, "a negative dimension");
+        if (b->rank > RESECT_RANK_MAX)
+                return true; /* refused when it is added */
+        b->dims[b->rank++] = (int64_t)v;
+        return true;
+}
+
+static bool
+read_shape(const struct reading *r, struct blob *b, rs_span rest)
+{
+        rs_field f;
+        int more;
+        uint64_t v;
+        if (b->rank >= 0)
+                return wrong(r, rest.data, "two shapes in a blob");
+        b->rank = 0;
+        while ((more = next(r, &rest, &f)) > 0) {
+                if (f.number != 1)
+                        continue;
+                if (f.type == RS_WIRE_VARINT && !add_dim(r, b, f.whole.data, f.value))
+                        return false;
+                if (f.type == RS_WIRE_VARINT)
+                        continue;
+                if (!expect(r, &f, RS_WIRE_LEN))
+                        return false;
+                while (f.body.size > 0)
+                        if (!rs_wire_varint(&f.body, &v) || !add_dim(r, b, f.whole.data, v))
+                                return wrong(r, f.whole.data, "a shape is damaged");
+        }
+        return more == 0;
+}
+
+static size_t
+width_of(uint32_t field)
+{
+        return field == BLOB_DATA ? 4 : field == BLOB_DOUBLE ? 8 : 1;
+}
+
+/* A run of values: packed, or a single one. */
+static bool
+value_run(const rs_field *f, rs_span *out)
+{
+        size_t width = width_of(f->number);
+        if (f->type == RS_WIRE_LEN) {
+                *out = f->body;
+                return f->body.size % width == 0;
+        }
+        /* the value is the last bytes of the field */
+        *out = (rs_span){f->whole.data + f->whole.size - width, width};
+        return (width == 4 && f->type == RS_WIRE_32) || (width == 8 && f->type == RS_WIRE_64);
+}
+
+static bool
+read_values(const struct reading *r, struct blob *b, const rs_field *f)
+{
+        rs_span run;
+        if (b->field && b->field != f->number)
+                return wrong(r, f->whole.data, "values of two types in a blob");
+        if (b->field == BLOB_RAW)
+                return wrong(r, f->whole.data, "raw_data twice in a blob");
+        if (!value_run(f, &run))
+                return wrong(r, f->whole.data, "values of the wrong wire type or size");
+        b->field = f->number;
+        b->run = run;
+        b->runs++;
+        b->bytes += run.size; /* at most what is there */
+        return true;
+}
+
+static bool
+read_blob(const struct reading *r, struct blob *b, rs_span wire)
+{
+        rs_field f;
+        int more;
+        *b = (struct blob){.wire = wire, .rank = -1};
+        while ((more = next(r, &wire, &f)) > 0) {
+                bool ok = true;
+                if (f.number >= BLOB_NUM && f.number <= BLOB_WIDTH) {
+                        b->legacy = true;
+                        ok = expect(r, &f, RS_WIRE_VARINT) &&
+                             (f.value <= INT64_MAX ||
+                                     wrong(r, f.whole.data, "a negative dimension"));
+                        b->old[f.number - 1] = (int64_t)f.value;
+                } else if (f.number == BLOB_SHAPE) {
+                        ok = expect(r, &f, RS_WIRE_LEN) && read_shape(r, b, f.body);
+                } else if (f.number == BLOB_RAW_TYPE) {
+                        ok = expect(r, &f, RS_WIRE_VARINT);
+                        b->raw_type = f.value;
+                } else if (f.number == BLOB_DATA || f.number == BLOB_DOUBLE || f.number == BLOB_RAW)
+                        ok = read_values(r, b, &f);
+                if (!ok)
+                        return false;
+        }
+        return more == 0;
+}
+
+/* Values in several pieces (unpacked, as parsers older than packed fields wrote them). */
+static bool
+gather(const rs_entry *e, rs_arena *scratch, rs_span *out, resect_error *err)
+{
+        const rs_span *wire = e->ctx;
+        rs_span rest = *wire, run;
+        uint32_t field = e->dtype == RESECT_FLOAT ? BLOB_DATA : BLOB_DOUBLE;
+        rs_field f;
+        unsigned char *to = rs_arena_alloc(scratch, e->bytes, 1, err);
+        if (!to)
+                return false;
+        *out = (rs_span){to, e->bytes};
+        while (rs_wire_next(&rest, &f))
+                if (f.number == field && value_run(&f, &run) && run.size) {
+                        memcpy(to, run.data, run.size);
+                        to += run.size;
+                }
+        return true;
+}
+
+/*
+ * Before blobs had shapes they had four numbers: a vector is 1 x 1 x 1 x N, a matrix 1 x 1 x N x K.
+ * The weight of a convolution has four of its own.
+ */
+static void
+settle_shape(const struct reading *r, struct blob *b)
+{
+        int from = 0;
+        if (b->rank >= 0)
+                return;
+        if (!b->legacy) {
+                b->rank = 1;
+                b->dims[0] = (int64_t)(b->bytes / (b->field ? width_of(b->field) : 1));
+                return;
+        }
+        if (!(r->convolution && r->n_blobs == 0) && b->old[0] == 1 && b->old[1] == 1)
+                from = b->old[2] == 1 ? 3 : 2;
+        b->rank = 4 - from;
+        memcpy(b->dims, b->old + from, (size_t)b->rank * sizeof *b->dims);
+}
+
+static bool
+add_blob(struct reading *r, rs_span wire)
+{
+        struct blob b;
+        char name[NAME_BYTES + 16];
+        size_t count, bytes;
+        int32_t dtype = RESECT_FLOAT;
+        if (!read_blob(r, &b, wire))
+                return false;
+        settle_shape(r, &b);
+        snprintf(name, sizeof name, "%s/%u", r->layer, r->n_blobs++);
+        if (!b.field)
+                return rs_checkpoint_skip(r->c, name, r->err, "a blob without values");
+        if (b.field == BLOB_RAW && b.raw_type >= N_RAW_TYPES)
+                return rs_checkpoint_skip(
+                        r->c, name, r->err, "raw_data of type %u", (unsigned)b.raw_type);
+        if (b.field == BLOB_RAW)
+                dtype = raw_types[b.raw_type];
+        else if (b.field == BLOB_DOUBLE)
+                dtype = RESECT_DOUBLE;
+        if (b.runs == 1 || b.rank > RESECT_RANK_MAX)
+                return rs_checkpoint_add(r->c, name, dtype, b.rank, b.dims, b.run, r->err);
+        if (rs_tensor_extent(dtype, b.rank, b.dims, &count, &bytes, r->err) && bytes != b.bytes)
+                return rs_fail(r->err, RESECT_FORMAT,
+                        "%s: %s: %zu bytes of data for a shape that takes %zu", r->c->path, name,
+                        b.bytes, bytes);
+        rs_span *kept = RS_NEW(&r->c->arena, 1, rs_span, r->err);
+        if (!kept)
+                return false;
+        *kept = b.wire;
+        return rs_checkpoint_add_lazy(r->c, name, dtype, b.rank, b.dims, gather, kept, r->err);
+}
+
+/* Layers --------------------------------------------------------------------------------------- */
+
+static bool
+read_layer_name(struct reading *r, const rs_field *f)
+{
+        if (!expect(r, f, RS_WIRE_LEN))
+                return false;
+        if (r->layer[0] || f->body.size > NAME_BYTES || memchr(f->body.data, 0, f->body.size))
+                return wrong(r, f->whole.data, "a layer's name: twice, too long or with a NUL");
+        if (f->body.size)
+                memcpy(r->layer, f->body.data, f->body.size);
+        r->layer[f->body.size] = '\0';
+        return true;
+}
+
+static void
+read_layer_type(struct reading *r, const rs_field *f)
+{
+        static const char *const types[] = {"Convolution", "Deconvolution", "conv"};
+        if (f->type == RS_WIRE_VARINT)
+                r->convolution |= f->value == V1_CONVOLUTION || f->value == V1_DECONVOLUTION;
+        for (size_t i = 0; i < 3 && f->type == RS_WIRE_LEN; i++)
+                r->convolution |= f->body.size == strlen(types[i]) &&
+                                  !memcmp(f->body.data, types[i], f->body.size);
+}
+
+static bool
+read_layer(struct reading *r, rs_span wire, const struct generation *as)
+{
+        rs_span rest = wire;
+        rs_field f, old = {0};
+        int more;
+        r->layer[0] = '\0';
+        r->convolution = false;
+        r->n_blobs = 0;
+        while ((more = next(r, &rest, &f)) > 0) {
+                if (as == &v1 && f.number == V1_V0_LAYER && f.type == RS_WIRE_LEN)
+                        old = f;
+                else if (f.number == as->type)
+                        read_layer_type(r, &f);
+                else if (f.number == as->name && !read_layer_name(r, &f))
+                        return false;
+        }
+        if (more < 0)
+                return false;
+        if (old.whole.data)
+                return read_layer(r, old.body, &v0);
+        while ((more = next(r, &wire, &f)) > 0) {
+                if (f.number != as->blobs)
+                        continue;
+                if (!r->layer[0] || r->n_blobs == BLOBS_MAX)
+                        return wrong(r, f.whole.data,
+                                r->layer[0] ? "more than 16 blobs in a layer"
+                                            : "a layer with blobs and without a name");
+                if (!expect(r, &f, RS_WIRE_LEN) || !add_blob(r, f.body))
+                        return false;
+        }
+        return more == 0;
+}
+
+static bool
+note_name(struct reading *r, const rs_field *f)
+{
+        rs_arena scratch = {0};
+        char *s = NULL;
+        if (f->type != RS_WIRE_LEN || f->body.size > NAME_BYTES || !f->body.size ||
+                memchr(f->body.data, 0, f->body.size))
+                return true;
+        s = rs_arena_strndup(&scratch, (const char *)f->body.data, f->body.size, r->err);
+        bool ok = s && rs_checkpoint_note(r->c, "name", s, r->err);
+        rs_arena_free(&scratch);
+        return ok;
+}
+
+static bool
+read(rs_checkpoint *c, const rs_input *in, resect_error *err)
+{
+        struct reading *r = RS_NEW(&c->arena, 1, struct reading, err);
+        rs_span rest = {in->data, in->size};
+        rs_field f;
+        int more;
+        size_t layers = 0;
+        if (!r)
+                return false;
+        r->c = c;
+        r->start = in->data;
+        r->err = err;
+        while ((more = next(r, &rest, &f)) > 0) {
+                bool layer = f.number == NET_LAYER || f.number == NET_LAYERS;
+                if (f.number == NET_NAME && !note_name(r, &f))
+                        return false;
+                if (!layer)
+                        continue;
+                layers++;
+                if (!expect(r, &f, RS_WIRE_LEN) ||
+                        !read_layer(r, f.body, f.number == NET_LAYER ? &v2 : &v1))
+                        return false;
+        }
+        if (more == 0 && layers == 0)
+                return rs_fail(err, RESECT_FORMAT, "%s: no layers: not a Caffe model", c->path);
+        return more == 0;
+}
+
+/* Writing -------------------------------------------------------------------------------------- */
+
+struct part { /* an entry: a blob of a layer */
+        const rs_entry *e;
+        size_t layer; /* in the order in which layers first come */
+        unsigned index;
+        size_t name; /* length of the layer's name */
+};
+
+static bool
+split_name(struct part *p, resect_error *err)
+{
+        const char *slash = strrchr(p->e->name, '/');
+        size_t digits = slash ? strspn(slash + 1, "0123456789") : 0;
+        if (!slash || slash == p->e->name || digits == 0 || digits > 4 || slash[1 + digits] ||
+                (slash[1] == '0' && digits > 1) || slash - p->e->name > NAME_BYTES)
+                return rs_fail(err, RESECT_UNSUPPORTED,
+                        "%s: Caffe's tensors are called LAYER/INDEX, conv1/0", p->e->name);
+        p->name = (size_t)(slash - p->e->name);
+        p->index = (unsigned)atoi(slash + 1);
+        if (p->e->dtype != RESECT_FLOAT && p->e->dtype != RESECT_DOUBLE &&
+                p->e->dtype != RESECT_FLOAT16)
+                return rs_fail(err, RESECT_UNSUPPORTED, "%s: Caffe has no elements of type %s",
+                        p->e->name, resect_dtype_name((resect_dtype)p->e->dtype));
+        return true;
+}
+
+static int
+by_layer(const void *a, const void *b)
+{
+        const struct part *p = a, *q = b;
+        if (p->layer != q->layer)
+                return p->layer < q->layer ? -1 : 1;
+        return (p->index > q->index) - (p->index < q->index);
+}
+
+/* The entries, layer by layer and blob by blob. */
+static bool
+sort_parts(const rs_writing *w, rs_arena *a, struct part *parts, resect_error *err)
+{
+        rs_map layers = {0};
+        bool ok = true;
+        for (size_t i = 0; ok && i < w->n_entries; i++) {
+                struct part *p = &parts[i];
+                p->e = &w->entries[i];
+                ok = split_name(p, err);
+                char *name = ok ? rs_arena_strndup(a, p->e->name, p->name, err) : NULL;
+                p->layer = (size_t)(uintptr_t)rs_map_get(&layers, name);
+                if (name && !p->layer) {
+                        p->layer = layers.count + 1;
+                        ok = rs_map_put(&layers, name, (void *)(uintptr_t)p->layer, NULL, err);
+                }
+                ok = ok && name;
+        }
+        rs_map_free(&layers);
+        if (ok && w->n_entries)
+                qsort(parts, w->n_entries, sizeof *parts, by_layer);
+        for (size_t i = 0; ok && i < w->n_entries; i++) {
+                bool first = i == 0 || parts[i].layer != parts[i - 1].layer;
+                if (parts[i].index != (first ? 0 : parts[i - 1].index + 1))
+                        ok = rs_fail(err, RESECT_UNSUPPORTED,
+                                "%s: a blob of that layer is missing or there twice",
+                                parts[i].e->name);
+        }
+        return ok;
+}
+
+/* The kind of layer, as far as its blobs tell; Caffe itself goes by the prototxt. */
+static const char *
+type_of(const struct part *p, size_t n)
+{
+        int rank = p->e->rank;
+        if (rank == 1 && n == 3 && p[2].e->count == 1)
+                return "BatchNorm";
+        return rank == 1   ? (n == 1 ? "PReLU" : "Scale")
+               : rank == 2 ? "InnerProduct"
+                           : "Convolution";
+}
+
+static void
+put_varint(rs_buf *b, uint64_t v)
+{
+        unsigned char s[10];
+        rs_buf_add(b, s, rs_wire_put_varint(s, v));
+}
+
+static void
+put_length(rs_buf *b, uint32_t field, uint64_t size)
+{
+        put_varint(b, (uint64_t)field << 3 | RS_WIRE_LEN);
+        put_varint(b, size);
+}
+
+static void
+put_string(rs_buf *b, uint32_t field, const char *s, size_t n)
+{
+        put_length(b, field, n);
+        rs_buf_add(b, s, n);
+}
+
+/* What stands before a blob's values: within its message, shape first. */
+static void
+blob_head(const rs_entry *e, rs_buf *b)
+{
+        rs_buf dims = {0};
+        for (int i = 0; i < e->rank; i++)
+                put_varint(&dims, (uint64_t)e->dims[i]);
+        rs_buf shape = {0};
+        put_length(&shape, 1, dims.size);
+        rs_buf_add(&shape, dims.data, dims.size);
+        put_string(b, BLOB_SHAPE, (const char *)shape.data, shape.size);
+        b->oom |= dims.oom || shape.oom;
+        rs_buf_free(&dims);
+        rs_buf_free(&shape);
+        if (e->dtype == RESECT_FLOAT16) {
+                put_varint(b, BLOB_RAW_TYPE << 3 | RS_WIRE_VARINT);
+                put_varint(b, RAW_FLOAT16);
+        }
+        put_length(b,
+                e->dtype == RESECT_FLOAT    ? BLOB_DATA
+                : e->dtype == RESECT_DOUBLE ? BLOB_DOUBLE
+                                            : BLOB_RAW,
+                e->bytes);
+}
+
+/* A layer up to its blobs, and how long all of it is within NetParameter. */
+static bool
+layer_head(const struct part *p, size_t n, rs_buf *head, uint64_t *size, resect_error *err)
+{
+        rs_buf inner = {0}, blob = {0};
+        const char *type = type_of(p, n);
+        put_string(&inner, v2.name, p->e->name, p->name);
+        put_string(&inner, v2.type, type, strlen(type));
+        uint64_t body = inner.size;
+        for (size_t i = 0; i < n; i++) {
+                unsigned char unused[10];
+                blob.size = 0;
+                blob_head(p[i].e, &blob);
+                uint64_t whole = blob.size + (uint64_t)p[i].e->bytes;
+                body += 1 + rs_wire_put_varint(unused, whole) + whole;
+                if (whole > MESSAGE_MAX || body > MESSAGE_MAX)
+                        break;
+        }
+        put_length(head, NET_LAYER, body);
+        *size = head->size + body;
+        rs_buf_add(head, inner.data, inner.size);
+        bool oom = inner.oom || blob.oom || head->oom;
+        rs_buf_free(&inner);
+        rs_buf_free(&blob);
+        if (oom)
+                return rs_fail_nomem(err);
+        return body <= MESSAGE_MAX ||
+               rs_fail(err, RESECT_UNSUPPORTED, "%s: a layer of more than 2 GiB", p->e->name);
+}
+
+static bool
+put_blob(const rs_writing *w, const rs_entry *e, resect_error *err)
+{
+        rs_buf inner = {0}, b = {0};
+        rs_arena scratch = {0};
+        rs_span bytes[2];
+        blob_head(e, &inner);
+        put_length(&b, v2.blobs, inner.size + (uint64_t)e->bytes);
+        rs_buf_add(&b, inner.data, inner.size);
+        bool ok = inner.oom || b.oom ? rs_fail_nomem(err)
+                                     : rs_entry_bytes(e, &scratch, &bytes[1], err);
+        bytes[0] = (rs_span){b.data, b.size};
+        ok = ok && rs_output_put(w->out, bytes, 2, err);
+        rs_arena_free(&scratch);
+        rs_buf_free(&inner);
+        rs_buf_free(&b);
+        return ok;
+}
+
+/* The layers that begin at parts: sized when out is NULL, else written. */
+static bool
+each_layer(
+        const rs_writing *w, const struct part *parts, bool out, uint64_t *total, resect_error *err)
+{
+        for (size_t i = 0, n; i < w->n_entries; i += n) {
+                rs_buf head = {0};
+                uint64_t size = 0;
+                for (n = 1; i + n < w->n_entries && parts[i + n].layer == parts[i].layer;)
+                        n++;
+                bool ok = layer_head(&parts[i], n, &head, &size, err);
+                *total += size;
+                ok = ok && (!out || rs_output_bytes(w->out, head.data, head.size, err));
+                rs_buf_free(&head);
+                for (size_t k = 0; ok && out && k < n; k++)
+                        ok = put_blob(w, parts[i + k].e, err);
+                if (!ok)
+                        return false;
+        }
+        return true;
+}
+
+static bool
+write(const rs_writing *w, resect_error *err)
+{
+        rs_arena arena = {0};
+        rs_buf head = {0};
+        char name[64];
+        uint64_t total = 0;
+        snprintf(name, sizeof name, "ResNet-%d", w->net ? rs_net_depth(w->net) : 0);
+        if (w->net)
+                put_string(&head, NET_NAME, name, strlen(name));
+        struct part *parts = RS_NEW(&arena, w->n_entries + 1, struct part, err);
+        bool ok = parts && sort_parts(w, &arena, parts, err) &&
+                  each_layer(w, parts, false, &total, err);
+        if (ok && total > MESSAGE_MAX)
+                ok = rs_fail(err, RESECT_UNSUPPORTED,
+                        "%s: %llu bytes; protocol buffers end at 2 GiB", w->path,
+                        (unsigned long long)total);
+        ok = ok && (!head.oom || rs_fail_nomem(err)) &&
+             (!head.size || rs_output_bytes(w->out, head.data, head.size, err)) &&
+             each_layer(w, parts, true, &total, err);
+        rs_buf_free(&head);
+        rs_arena_free(&arena);
+        return ok;
+}
+
+static const char *const suffixes[] = {".caffemodel", NULL};
+
+const rs_format rs_format_caffe = {
+        .name = "caffe",
+        .help = "Caffe's .caffemodel (float16 as NVIDIA's branch writes it)",
+        .suffixes = suffixes,
+        .scheme = "caffe",
+        .sniff = sniff,
+        .read = read,
+        .write = write,
+};

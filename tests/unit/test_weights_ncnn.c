@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: 0BSD */
+/* ncnn's text and its weights: by hand, hostile, and networks written and read again. */
+#include "config.h"
+#include "ckpt.h"
+
+#include "forms.h"
+#include "model/model.h"
+#include "tensor/dtype.h"
+
+extern const rs_format rs_format_ncnn;
+
+static const char text[] = "7767517\n"
+                           "9 9\n"
+                           "Input            data    0 1 data 0=4 1=4 2=2\n"
+                           "Convolution      conv    1 1 data a 0=2 1=2 11=1 5=1 6=8 -23310=1,0.5\n"
+                           "PReLU            prelu   1 1 a b 0=2\n"
+                           "BatchNorm        bn      1 1 b c 0=2 1=1.000000e-05\n"
+                           "ConvolutionDepthWise dw  1 1 c d 0=2 1=1 5=0 6=2 7=2\n"
+                           "Scale            scale   1 1 d e 0=2 1=1\n"
+                           "Split            split   1 2 e f g\n"
+                           "InnerProduct     fc      1 1 f h 0=3 1=1 2=6\n"
+                           "Softmax          prob    1 1 h i 0=0\n";
+
+static void
+put(rs_buf *b, uint32_t v)
+{
+        for (int i = 0; i < 4; i++)
+                rs_buf_add(b, &(unsigned char){(unsigned char)(v >> 8 * i)}, 1);
+}
+
+static void
+put_floats(rs_buf *b, int n)
+{
+        for (int i = 0; i < n; i++) {
+                float f = (float)b->size;
+                uint32_t bits;
+                memcpy(&bits, &f, 4);
+                put(b, bits);
+        }
+}
+
+/* The weights of text: plain, half (3 of 2 bytes each are padded), bfloat16. */
+static void
+make_bin(rs_buf *b)
+{
+        put(b, 0);
+        put_floats(b, 8 + 2); /* conv */
+        put_floats(b, 2);     /* prelu */
+        put_floats(b, 8);     /* bn */
+        put(b, 0x01348b83);   /* dw */
+        put(b, 0x40003f80);
+        put_floats(b, 4);   /* scale */
+        put(b, 0x01306b47); /* fc */
+        put_floats(b, 3);
+        put_floats(b, 3);
+}
+
+static rs_checkpoint *
+read_pair(const char *words, const rs_buf *bin, resect_error *err)
+{
+        *err = (resect_error){0};
+        scratch_write("n.param", words, strlen(words));
+        scratch_write("n.bin", bin->data, bin->size);
+        return rs_checkpoint_read(scratch("n.param"), NULL, 0, err);
+}
+
+START_TEST(by_hand)
+{
+        static const struct {
+                const char *name;
+                int dtype, rank;
+                int64_t dims[4];
+                size_t at;
+        } want[] = {{"conv.weight", RESECT_FLOAT, 4, {2, 2, 1, 2}, 4},
+                {"conv.bias", RESECT_FLOAT, 1, {2}, 36}, {"prelu.weight", RESECT_FLOAT, 1, {2}, 44},
+                {"bn.weight", RESECT_FLOAT, 1, {2}, 52},
+                {"bn.running_mean", RESECT_FLOAT, 1, {2}, 60},
+                {"bn.running_var", RESECT_FLOAT, 1, {2}, 68},
+                {"bn.bias", RESECT_FLOAT, 1, {2}, 76},
+                {"dw.weight", RESECT_BFLOAT16, 4, {2, 1, 1, 1}, 88},
+                {"scale.weight", RESECT_FLOAT, 1, {2}, 92},
+                {"scale.bias", RESECT_FLOAT, 1, {2}, 100},
+                {"fc.weight", RESECT_FLOAT16, 2, {3, 2}, 112},
+                {"fc.bias", RESECT_FLOAT, 1, {3}, 124}};
+        enum { N = sizeof want / sizeof *want };
+        resect_error err;
+        rs_buf b = {0};
+        scratch_make();
+        make_bin(&b);
+        for (int way = 0; way < 2; way++) { /* by either of the two files */
+                rs_checkpoint *c = read_pair(text, &b, &err);
+                if (way) {
+                        rs_checkpoint_free(c);
+                        c = rs_checkpoint_read(scratch("n.bin"), &rs_format_ncnn, 0, &err);
+                }
+                CK_OK(c != NULL, err);
+                ck_assert_ptr_eq(c->format, &rs_format_ncnn);
+                ck_assert_uint_eq(c->n_entries, N);
+                for (size_t i = 0; i < N; i++) {
+                        const rs_entry *e = &c->entries[i];
+                        ck_assert_str_eq(e->name, want[i].name);
+                        ck_assert_int_eq(e->dtype, want[i].dtype);
+                        ck_assert_int_eq(e->rank, want[i].rank);
+                        for (int k = 0; k < e->rank; k++)
+                                ck_assert_int_eq(e->dims[k], want[i].dims[k]);
+                        ck_assert_mem_eq(e->data.data, b.data + want[i].at, e->bytes);
+                }
+                rs_checkpoint_free(c);
+        }
+        rs_buf_free(&b);
+        scratch_done();
+}
+END_TEST
+
+static void
+refused(const char *words, const rs_buf *bin, const char *expected)
+{
+        resect_error err;
+        rs_checkpoint *c = read_pair(words, bin, &err);
+        ck_assert_msg(!c, "accepted, not refused for: %s", expected);
+        ck_assert_msg(strstr(err.msg, expected), "%s, expected: %s", err.msg, expected);
+        ck_assert(err.code == RESECT_FORMAT || err.code == RESECT_UNSUPPORTED);
+}
+
+START_TEST(hostile)
+{
+        static const struct {
+                const char *line, *words;
+        } lines[] = {{"Convolution c 1 1 a b 0=1 1=1 6=4611686018427387904", "c"},
+                {"Convolution c 1 1 a b 0=1 1=1 6=999999999999999999", "c"},
+                {"Convolution c 1 1 a b 0=3 1=1 6=4", "do not fill"},
+                {"Convolution c 1 1 a b 0=-1 1=1 6=4", "do not fill"},
+                {"Convolution c 1 1 a b 0=100000000 1=100000000 6=999999999999999999", "do not fill"},
+                {"Convolution c 1 1 a b 0=0 1=1 6=0", "do not fill"},
+                {"Convolution c 1 1 a b 0=1 1=1 6=2", "weights that no layer takes"},
+                {"Convolution c 1 1 a b 0=1 1=1 6=5", "c wants 20 bytes"},
+                {"Convolution c 1 1 a b 0=1 1=1 6=4 8=1", "8-bit"},
+                {"BatchNorm c 1 1 a b 0=-4", "dimension"},
+                {"PReLU c 1 1 a b 0=5000000000000000000", "c wants 0 bytes"},
+                {"LSTM c 1 1 a b 0=4", "layers of type LSTM"}, {"ReLU", "type and name"},
+                {"ReLU c 1", "how many blobs"}, {"ReLU c 1 x", "how many blobs"},
+                {"ReLU c -1 1 a b", "how many blobs"}, {"ReLU c 9 1 a b", "fewer blobs"},
+                {"ReLU c 999999999999999999 1", "how many blobs"}, {"ReLU c 1 1 a b x", "KEY=VALUE"},
+                {"ReLU c 1 1 a b 0=1 0=2", "given twice"}, {"ReLU c 1 1 a b 32=1", "does not exist"},
+                {"ReLU c 1 1 a b -1=1", "does not exist"},
+                {"ReLU c 1 1 a b\nReLU d 1 1 b c", "more layers than it says"}};
+        resect_error err;
+        rs_buf bin = {0}, table = {0};
+        char words[4096];
+        scratch_make();
+        put(&bin, 0);
+        put_floats(&bin, 4);
+        for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+                snprintf(words, sizeof words, "7767517\n1 1\n%s\n", lines[i].line);
+                if (!strstr(lines[i].words, "wants 0"))
+                        refused(words, &bin, lines[i].words);
+                else
+                        refused(words, &bin, "n.param");
+        }
+        refused("7767517\n", &bin, "how many layers");
+        refused("7767517\n1000001 1\nReLU c 1 1 a b\n", &bin, "how many layers");
+        refused("7767517\n1000000 1\nReLU c 1 1 a b\n", &bin, "1 layers of 1000000");
+        put(&table, 0x12345678);
+        put_floats(&table, 4);
+        refused("7767517\n1 1\nInnerProduct c 1 1 a b 0=1 2=4\n", &table, "storage 0x12345678");
+        memset(words, 'a', sizeof words);
+        memcpy(words, "7767517\n1 1\nReLU ", 17);
+        words[sizeof words - 1] = '\0';
+        refused(words, &bin, "type and name");
+        scratch_write("n.txt", text, sizeof text - 1);
+        ck_assert_ptr_null(rs_checkpoint_read(scratch("n.txt"), NULL, 0, &err));
+        ck_assert(strstr(err.msg, "in place of .param"));
+        ck_assert_ptr_null(rs_checkpoint_read(scratch("absent.param"), &rs_format_ncnn, 0, &err));
+        ck_assert_int_eq(err.code, RESECT_IO);
+        unlink(scratch("n.bin"));
+        ck_assert_ptr_null(rs_checkpoint_read(scratch("n.param"), NULL, 0, &err));
+        ck_assert_int_eq(err.code, RESECT_IO);
+        rs_buf_free(&bin);
+        rs_buf_free(&table);
+        scratch_done();
+}
+END_TEST
+
+START_TEST(damage)
+{
+        resect_error err;
+        rs_buf b = {0};
+        scratch_make();
+        make_bin(&b);
+        rs_checkpoint_free(read_pair(text, &b, &err));
+        ckpt_prefixes(&rs_format_ncnn, "n.bin", "n.param", b.data, b.size, 1);
+        for (size_t n = 0; n < sizeof text - 3; n++) { /* its last line may lack its end, or an option */
+                scratch_write("n.param", text, n);
+                bool whole = ckpt_use(scratch("n.param"), &rs_format_ncnn, &err);
+                ck_assert_msg(!whole || strstr(text + n, "0=0") == NULL || n > sizeof text - 8,
+                        "the first %zu bytes are taken", n);
+        }
+        ckpt_flips(&rs_format_ncnn, "n.param", "n.param", (const unsigned char *)text,
+                sizeof text - 1, 20000);
+        ckpt_flips(&rs_format_ncnn, "n.bin", "n.param", b.data, b.size, 2000);
+        rs_buf_free(&b);
+        scratch_done();
+}
+END_TEST
+
+static bool
+write_model(resect_model *m, int32_t dtype, resect_error *err)
+{
+        rs_writing w = {.path = scratch("o.param"), .model = m, .dtype = dtype};
+        return rs_format_write(&rs_format_ncnn, &w, err);
+}
+
+/* Every initializer of the model that is no shape, by value: in the file under the name of its place. */
+static void
+check_values(resect_model *m, const rs_checkpoint *c, bool halves)
+{
+        resect_error err;
+        size_t same = 0;
+        for (size_t i = 0; i < m->graph.n_tensors; i++) {
+                const rs_tensor *t = m->graph.tensors[i];
+                rs_arena arena = {0};
+                rs_span s;
+                if (t->dtype != RESECT_FLOAT)
+                        continue;
+                CK_OK(rs_tensor_bytes(m, t, &arena, &s, &err), err);
+                for (size_t k = 0; k < c->n_entries; k++) {
+                        const rs_entry *e = &c->entries[k];
+                        if (e->count != t->count || e->rank != t->rank)
+                                continue;
+                        bool equal = true;
+                        for (size_t j = 0; equal && j < e->count; j++) {
+                                double want = rs_load(s.data, RESECT_FLOAT, j);
+                                if (halves && e->rank > 1)
+                                        want = (double)rs_half_to_float(
+                                                rs_float_to_half((float)want));
+                                equal = rs_load(e->data.data, e->dtype, j) == want;
+                        }
+                        if (equal) {
+                                same++;
+                                break;
+                        }
+                }
+                rs_arena_free(&arena);
+        }
+        ck_assert_uint_eq(same, c->n_entries);
+}
+
+START_TEST(networks)
+{
+        static const form forms[] = {{.blocks = {2, 2}}, {.blocks = {1, 2}, .bottleneck = true},
+                {.blocks = {1, 1}, .v2 = true}, {.blocks = {1, 1}, .bn = BN_FOLDED},
+                {.blocks = {1, 1}, .stem = STEM_DEEP, .shortcut = SHORTCUT_AVGPOOL},
+                {.blocks = {1, 1}, .bottleneck = true, .groups = 2, .stride = STRIDE_V1},
+                {.blocks = {1, 1}, .pool = POOL_MEAN_INPUT, .opset = 18, .end = END_SOFTMAX}};
+        resect_error err;
+        scratch_make();
+        for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
+                for (int half = 0; half < 2; half++) {
+                        resect_model *m = form_make(&forms[i], i + 1);
+                        CK_OK(write_model(m, half ? RESECT_FLOAT16 : 0, &err), err);
+                        rs_checkpoint *c = rs_checkpoint_read(scratch("o.param"), NULL, 0, &err);
+                        CK_OK(c != NULL, err);
+                        check_values(m, c, half);
+                        ck_assert_ptr_nonnull(rs_checkpoint_find(c, "layer1.0.conv1.weight"));
+                        ck_assert_ptr_nonnull(rs_checkpoint_find(c, "fc.bias"));
+                        ck_assert_int_eq(rs_checkpoint_find(c, "fc.weight")->dtype,
+                                half ? RESECT_FLOAT16 : RESECT_FLOAT);
+                        rs_checkpoint_free(c);
+                        resect_model_free(m);
+                }
+        scratch_done();
+}
+END_TEST
+
+START_TEST(not_written)
+{
+        resect_error err;
+        scratch_make();
+        ck_assert(!ckpt_write(&rs_format_ncnn, scratch("o.param"), NULL, 0, &err));
+        ck_assert(strstr(err.msg, "from a model"));
+        resect_model *m = form_make(&(form){.blocks = {1, 1}, .se = true}, 1);
+        ck_assert(!write_model(m, 0, &err));
+        ck_assert_int_eq(err.code, RESECT_UNSUPPORTED);
+        ck_assert_msg(strstr(err.msg, "not translated"), "%s", err.msg);
+        rs_writing w = {.path = scratch("o.txt"), .model = m};
+        ck_assert(!rs_format_write(&rs_format_ncnn, &w, &err));
+        ck_assert_int_eq(scratch_count(), 0);
+        resect_model_free(m);
+        scratch_done();
+}
+END_TEST
+
+/* The k-th allocation of a writing fails: NOMEM, no leak, no file. */
+START_TEST(allocations)
+{
+        resect_error err = {0};
+        scratch_make();
+        resect_model *m = form_make(&(form){.blocks = {1, 1}}, 1);
+        CK_OK(rs_graph_sort(m, &err), err);
+        rs_hooks.malloc = ckpt_malloc;
+        rs_hooks.realloc = ckpt_realloc;
+        rs_hooks.free = ckpt_free;
+        bool done = false;
+        for (long k = 0; !done; k++) {
+                ckpt_budget = k;
+                done = write_model(m, RESECT_FLOAT16, &err);
+                bool hit = ckpt_budget < 0;
+                ckpt_budget = -1;
+                ck_assert_msg(done || err.code == RESECT_NOMEM, "allocation %ld: %s", k, err.msg);
+                ck_assert_msg(!done || !hit, "allocation %ld: its failure went unnoticed", k);
+                ck_assert(done || scratch_count() == 0);
+        }
+        rs_hooks.malloc = malloc;
+        rs_hooks.realloc = realloc;
+        rs_hooks.free = free;
+        resect_model_free(m);
+        scratch_done();
+}
+END_TEST
+
+UNIT_MAIN("ncnn", by_hand, hostile, damage, networks, not_written, allocations)
