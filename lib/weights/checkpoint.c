@@ -50,6 +50,9 @@ add(rs_checkpoint *c, const char *name, int32_t dtype, int rank, const int64_t *
                         RESECT_RANK_MAX);
         if (!rs_tensor_extent(dtype, rank, dims, &e.count, &e.bytes, err)) {
                 rs_fail_at(err, "%s: %s", c->path, name);
+                if (err && err->code != RESECT_UNSUPPORTED)
+                        err->code = RESECT_FORMAT; /* the file says so, not the caller, and nothing
+                                                      was allocated */
                 return NULL;
         }
         if (rs_map_get(&c->names, name))

@@ -132,10 +132,9 @@ static bool
 take_data(struct reading *r, int32_t dtype, int rank, const int64_t *dims, rs_span *out)
 {
         size_t count, bytes;
-        if (rs_tensor_extent(dtype, rank, dims, &count, &bytes, r->err))
-                return take(r, bytes, out);
-        rs_fail_at(r->err, "%s: array %llu", r->path, (unsigned long long)r->at);
-        return false;
+        if (!rs_tensor_extent(dtype, rank, dims, &count, &bytes, NULL))
+                return wrong(r, "a shape that no file can hold");
+        return take(r, bytes, out);
 }
 
 /* After the shape: context, type, for sparse arrays types and shapes of the indices, then the

@@ -179,8 +179,9 @@ take_plain(struct reading *r, const struct layer *l, const char *field, int64_t 
 {
         size_t count, bytes;
         rs_span data;
-        return rs_tensor_extent(RESECT_FLOAT, 1, &n, &count, &bytes, r->err) &&
-               take(r, l, bytes, &data) && add(r, l, field, RESECT_FLOAT, 1, &n, data);
+        if (!rs_tensor_extent(RESECT_FLOAT, 1, &n, &count, &bytes, NULL))
+                return wrong(r, "a number of weights that no file can hold");
+        return take(r, l, bytes, &data) && add(r, l, field, RESECT_FLOAT, 1, &n, data);
 }
 
 /* A flag that tells the storage, then the values, padded to 4 bytes. */
@@ -201,8 +202,9 @@ take_flagged(struct reading *r, const struct layer *l, int rank, const int64_t *
                 return rs_fail(r->err, RESECT_UNSUPPORTED,
                         "%s: line %zu: %s: weights in storage 0x%08x (8-bit integers or a table)",
                         r->text, r->line, l->name, (unsigned)flag);
-        if (!rs_tensor_extent(dtype, rank, dims, &count, &bytes, r->err) ||
-                !take(r, l, bytes, &s) || !add(r, l, ".weight", dtype, rank, dims, s))
+        if (!rs_tensor_extent(dtype, rank, dims, &count, &bytes, NULL))
+                return wrong(r, "a number of weights that no file can hold");
+        if (!take(r, l, bytes, &s) || !add(r, l, ".weight", dtype, rank, dims, s))
                 return false;
         return take(r, l, (4 - bytes % 4) % 4, &s);
 }

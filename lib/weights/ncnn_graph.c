@@ -218,7 +218,8 @@ put_flagged(struct writing *w, const rs_tensor *t, const int64_t *dims, const in
         rs_span s[3] = {{head, 4}};
         for (int i = 0; i < 4; i++)
                 head[i] = (unsigned char)(flag >> 8 * i);
-        bool ok = values(w, t, half || bfloat ? dtype : RESECT_FLOAT, dims, strides, &scratch, &s[1]);
+        bool ok =
+                values(w, t, half || bfloat ? dtype : RESECT_FLOAT, dims, strides, &scratch, &s[1]);
         s[2] = (rs_span){zeros, (4 - s[1].size % 4) % 4};
         ok = ok && rs_output_put(w->bin, s, 3, w->err);
         rs_arena_free(&scratch);

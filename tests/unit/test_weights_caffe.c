@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: 0BSD */
-/* Caffe's protobuf: three generations of layers and of blobs by hand, what they must not be, and what is written. */
+/* Caffe's protobuf: three generations of layers and of blobs by hand, what they must not be, and
+ * what is written. */
 #include "config.h"
 #include "ckpt.h"
 
@@ -80,7 +81,8 @@ refused(rs_buf *b, const char *words)
 
 static const float values[] = {1, 2, 3, 4, 5, 6};
 
-/* Packed; one by one; in two runs; double; raw halves; today's, version 1's and version 0's layers; without values. */
+/* Packed; one by one; in two runs; double; raw halves; today's, version 1's and version 0's layers;
+ * without values. */
 static void
 make_all(rs_buf *b)
 {
@@ -158,8 +160,7 @@ START_TEST(every_generation)
         CK_OK(c != NULL, err);
         ck_assert_ptr_eq(c->format, &rs_format_caffe);
         ck_assert_uint_eq(c->n_entries, 6);
-        const rs_entry *e =
-                expect(c, "packed/0", RESECT_FLOAT, 2, (int64_t[]){2, 3}, values);
+        const rs_entry *e = expect(c, "packed/0", RESECT_FLOAT, 2, (int64_t[]){2, 3}, values);
         ck_assert_ptr_nonnull(e->data.data); /* stays where it is */
         expect(c, "pieces/0", RESECT_FLOAT, 1, (int64_t[]){4}, values);
         expect(c, "old/0", RESECT_DOUBLE, 2, (int64_t[]){2, 1}, (double[]){7, 8});
@@ -186,7 +187,8 @@ START_TEST(sniffed)
         ck_assert(rs_format_caffe.sniff(b.data, b.size, "-"));
         for (size_t n = 0; n < 20; n++)
                 ck_assert(!rs_format_caffe.sniff(b.data, n, "-"));
-        ck_assert(!rs_format_caffe.sniff((const unsigned char *)"\x08\x08\x12\x07pytorch", 11, "-"));
+        ck_assert(
+                !rs_format_caffe.sniff((const unsigned char *)"\x08\x08\x12\x07pytorch", 11, "-"));
         ck_assert(!rs_format_caffe.sniff(NULL, 0, "folder.caffemodel"));
         rs_buf_free(&b);
 }
@@ -284,8 +286,8 @@ START_TEST(written)
 {
         resect_error err;
         rs_entry e[7];
-        static const char *const bad[] = {"conv1", "conv1/", "conv1/x", "/0", "conv1/01", "conv1/2",
-                "conv1/0"};
+        static const char *const bad[] = {
+                "conv1", "conv1/", "conv1/x", "/0", "conv1/01", "conv1/2", "conv1/0"};
         scratch_make();
         sample(e);
         CK_OK(ckpt_write(&rs_format_caffe, scratch("o.caffemodel"), e, 7, &err), err);
@@ -309,7 +311,8 @@ START_TEST(written)
 }
 END_TEST
 
-/* A cut between two layers of the file cannot be seen: what is left is a model with fewer of them. */
+/* A cut between two layers of the file cannot be seen: what is left is a model with fewer of them.
+ */
 static void
 cut_or_fewer(const unsigned char *bytes, size_t n)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: 0BSD */
-/* MXNet's arrays: every version of them laid out by hand, what they must not be, and what is written. */
+/* MXNet's arrays: every version of them laid out by hand, what they must not be, and what is
+ * written. */
 #include "config.h"
 #include "ckpt.h"
 
@@ -62,7 +63,8 @@ refused(rs_buf *b, resect_code code, const char *words)
         rs_buf_free(b);
 }
 
-/* Six arrays: version 2, 1, none at all; a scalar of version 3; a sparse one; one without a value. */
+/* Six arrays: version 2, 1, none at all; a scalar of version 3; a sparse one; one without a value.
+ */
 static void
 make_all(rs_buf *b)
 {
@@ -199,7 +201,8 @@ named(uint64_t n, const char *name, size_t size)
 
 START_TEST(hostile)
 {
-        static const uint64_t counts[] = {1000001, UINT64_C(1) << 32, UINT64_C(1) << 63, UINT64_MAX};
+        static const uint64_t counts[] = {
+                1000001, UINT64_C(1) << 32, UINT64_C(1) << 63, UINT64_MAX};
         rs_buf b;
         scratch_make();
         for (int i = 0; i < 4; i++) {

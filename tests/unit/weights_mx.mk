@@ -11,3 +11,11 @@ tests_unit_test_weights_caffe_LDADD = $(UNIT_LIBS)
 check_PROGRAMS += tests/unit/test_weights_ncnn
 tests_unit_test_weights_ncnn_SOURCES = tests/unit/test_weights_ncnn.c tests/unit/forms.c tests/unit/forms.h $(CKPT)
 tests_unit_test_weights_ncnn_LDADD = $(UNIT_LIBS)
+
+check_PROGRAMS += tests/unit/test_weights_mx_names
+tests_unit_test_weights_mx_names_SOURCES = tests/unit/test_weights_mx_names.c tests/unit/unit.h
+tests_unit_test_weights_mx_names_LDADD = $(UNIT_LIBS)
+
+check_PROGRAMS += tests/unit/test_weights_det1
+tests_unit_test_weights_det1_SOURCES = tests/unit/test_weights_det1.c tests/unit/unit.h
+tests_unit_test_weights_det1_LDADD = $(UNIT_LIBS)
