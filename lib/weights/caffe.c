@@ -7,39 +7,23 @@
  *
  * A tensor is called LAYER/INDEX: a BatchNorm's mean is bn_conv1/0, a Scale's gamma scale_conv1/0.
  */
-#include "weights/weights.h"
+#include "weights/caffe.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include "onnx/wire.h"
 #include "tensor/dtype.h"
 
-enum { NET_NAME = 1, NET_LAYERS = 2, NET_LAYER = 100, V1_V0_LAYER = 1 };
+static const int32_t raw_types[] = {
+        RESECT_DOUBLE, RESECT_FLOAT, RESECT_FLOAT16, RESECT_INT32, RESECT_UINT32};
+enum { N_RAW_TYPES = sizeof raw_types / sizeof *raw_types };
 
 /* NetParameter's `layer`, `layers`, and what `layers` held before that. */
 static const struct generation {
         uint32_t name, type, blobs;
-} v2 = {1, 2, 7}, v1 = {4, 5, 6}, v0 = {1, 2, 50};
+} v2 = {CAFFE_LAYER_NAME, CAFFE_LAYER_TYPE, CAFFE_LAYER_BLOBS}, v1 = {4, 5, 6}, v0 = {1, 2, 50};
 
-enum {
-        BLOB_NUM = 1,
-        BLOB_WIDTH = 4,
-        BLOB_DATA = 5,
-        BLOB_SHAPE = 7,
-        BLOB_DOUBLE = 8,
-        BLOB_RAW_TYPE = 10,
-        BLOB_RAW = 12
-};
-enum { V1_CONVOLUTION = 4, V1_DECONVOLUTION = 39 };
-/* Of a layer, so that a small file cannot make a large list. Caffe's own layers have at most 8
- * blobs. */
-enum { NAME_BYTES = 256, BLOBS_MAX = 16 };
-enum { MESSAGE_MAX = 0x7fffffff };
-
-static const int32_t raw_types[] = {
-        RESECT_DOUBLE, RESECT_FLOAT, RESECT_FLOAT16, RESECT_INT32, RESECT_UINT32};
-enum { RAW_FLOAT16 = 2, N_RAW_TYPES = sizeof raw_types / sizeof *raw_types };
+enum { V1_V0_LAYER = 1, V1_CONVOLUTION = 4, V1_DECONVOLUTION = 39 };
 
 static bool
 printable(const unsigned char *s, size_t n)
@@ -97,7 +81,7 @@ struct reading {
         const unsigned char *start;
         resect_error *err;
         const struct generation *as; /* the layer's */
-        char layer[NAME_BYTES + 1];
+        char layer[CAFFE_NAME_BYTES + 1];
         bool convolution;
         unsigned n_blobs;
 };
@@ -135,7 +119,7 @@ struct blob {
         int64_t dims[RESECT_RANK_MAX + 1];
         bool legacy;
         int64_t old[4]; /* num, channels, height, width */
-        uint32_t field; /* BLOB_DATA, BLOB_DOUBLE or BLOB_RAW: where the values are; 0: none */
+        uint32_t field; /* CAFFE_DATA, CAFFE_DOUBLE or CAFFE_RAW: where the values are; 0: none */
         size_t runs;    /* in how many pieces */
         rs_span run;    /* the last of them */
         size_t bytes;   /* of all */
@@ -181,7 +165,7 @@ read_shape(const struct reading *r, struct blob *b, rs_span rest)
 static size_t
 width_of(uint32_t field)
 {
-        return field == BLOB_DATA ? 4 : field == BLOB_DOUBLE ? 8 : 1;
+        return field == CAFFE_DATA ? 4 : field == CAFFE_DOUBLE ? 8 : 1;
 }
 
 /* A run of values: packed, or a single one. */
@@ -204,7 +188,7 @@ read_values(const struct reading *r, struct blob *b, const rs_field *f)
         rs_span run;
         if (b->field && b->field != f->number)
                 return wrong(r, f->whole.data, "values of two types in a blob");
-        if (b->field == BLOB_RAW)
+        if (b->field == CAFFE_RAW)
                 return wrong(r, f->whole.data, "raw_data twice in a blob");
         if (!value_run(f, &run))
                 return wrong(r, f->whole.data, "values of the wrong wire type or size");
@@ -223,18 +207,19 @@ read_blob(const struct reading *r, struct blob *b, rs_span wire)
         *b = (struct blob){.wire = wire, .rank = -1};
         while ((more = next(r, &wire, &f)) > 0) {
                 bool ok = true;
-                if (f.number >= BLOB_NUM && f.number <= BLOB_WIDTH) {
+                if (f.number >= CAFFE_NUM && f.number <= CAFFE_WIDTH) {
                         b->legacy = true;
                         ok = expect(r, &f, RS_WIRE_VARINT) &&
                              (f.value <= INT64_MAX ||
                                      wrong(r, f.whole.data, "a negative dimension"));
                         b->old[f.number - 1] = (int64_t)f.value;
-                } else if (f.number == BLOB_SHAPE) {
+                } else if (f.number == CAFFE_SHAPE) {
                         ok = expect(r, &f, RS_WIRE_LEN) && read_shape(r, b, f.body);
-                } else if (f.number == BLOB_RAW_TYPE) {
+                } else if (f.number == CAFFE_RAW_TYPE) {
                         ok = expect(r, &f, RS_WIRE_VARINT);
                         b->raw_type = f.value;
-                } else if (f.number == BLOB_DATA || f.number == BLOB_DOUBLE || f.number == BLOB_RAW)
+                } else if (f.number == CAFFE_DATA || f.number == CAFFE_DOUBLE ||
+                           f.number == CAFFE_RAW)
                         ok = read_values(r, b, &f);
                 if (!ok)
                         return false;
@@ -248,7 +233,7 @@ gather(const rs_entry *e, rs_arena *scratch, rs_span *out, resect_error *err)
 {
         const rs_span *wire = e->ctx;
         rs_span rest = *wire, run;
-        uint32_t field = e->dtype == RESECT_FLOAT ? BLOB_DATA : BLOB_DOUBLE;
+        uint32_t field = e->dtype == RESECT_FLOAT ? CAFFE_DATA : CAFFE_DOUBLE;
         rs_field f;
         unsigned char *to = rs_arena_alloc(scratch, e->bytes, 1, err);
         if (!to)
@@ -287,7 +272,7 @@ static bool
 add_blob(struct reading *r, rs_span wire)
 {
         struct blob b;
-        char name[NAME_BYTES + 16];
+        char name[CAFFE_NAME_BYTES + 16];
         size_t count, bytes;
         int32_t dtype = RESECT_FLOAT;
         if (!read_blob(r, &b, wire))
@@ -296,12 +281,12 @@ add_blob(struct reading *r, rs_span wire)
         snprintf(name, sizeof name, "%s/%u", r->layer, r->n_blobs++);
         if (!b.field)
                 return rs_checkpoint_skip(r->c, name, r->err, "a blob without values");
-        if (b.field == BLOB_RAW && b.raw_type >= N_RAW_TYPES)
+        if (b.field == CAFFE_RAW && b.raw_type >= N_RAW_TYPES)
                 return rs_checkpoint_skip(
                         r->c, name, r->err, "raw_data of type %u", (unsigned)b.raw_type);
-        if (b.field == BLOB_RAW)
+        if (b.field == CAFFE_RAW)
                 dtype = raw_types[b.raw_type];
-        else if (b.field == BLOB_DOUBLE)
+        else if (b.field == CAFFE_DOUBLE)
                 dtype = RESECT_DOUBLE;
         if (b.runs == 1 || b.rank > RESECT_RANK_MAX)
                 return rs_checkpoint_add(r->c, name, dtype, b.rank, b.dims, b.run, r->err);
@@ -323,7 +308,7 @@ read_layer_name(struct reading *r, const rs_field *f)
 {
         if (!expect(r, f, RS_WIRE_LEN))
                 return false;
-        if (r->layer[0] || f->body.size > NAME_BYTES || memchr(f->body.data, 0, f->body.size))
+        if (r->layer[0] || f->body.size > CAFFE_NAME_BYTES || memchr(f->body.data, 0, f->body.size))
                 return wrong(r, f->whole.data, "a layer's name: twice, too long or with a NUL");
         if (f->body.size)
                 memcpy(r->layer, f->body.data, f->body.size);
@@ -366,7 +351,7 @@ read_layer(struct reading *r, rs_span wire, const struct generation *as)
         while ((more = next(r, &wire, &f)) > 0) {
                 if (f.number != as->blobs)
                         continue;
-                if (!r->layer[0] || r->n_blobs == BLOBS_MAX)
+                if (!r->layer[0] || r->n_blobs == CAFFE_BLOBS_MAX)
                         return wrong(r, f.whole.data,
                                 r->layer[0] ? "more than 16 blobs in a layer"
                                             : "a layer with blobs and without a name");
@@ -381,7 +366,7 @@ note_name(struct reading *r, const rs_field *f)
 {
         rs_arena scratch = {0};
         char *s = NULL;
-        if (f->type != RS_WIRE_LEN || f->body.size > NAME_BYTES || !f->body.size ||
+        if (f->type != RS_WIRE_LEN || f->body.size > CAFFE_NAME_BYTES || !f->body.size ||
                 memchr(f->body.data, 0, f->body.size))
                 return true;
         s = rs_arena_strndup(&scratch, (const char *)f->body.data, f->body.size, r->err);
@@ -404,240 +389,19 @@ read(rs_checkpoint *c, const rs_input *in, resect_error *err)
         r->start = in->data;
         r->err = err;
         while ((more = next(r, &rest, &f)) > 0) {
-                bool layer = f.number == NET_LAYER || f.number == NET_LAYERS;
-                if (f.number == NET_NAME && !note_name(r, &f))
+                bool layer = f.number == CAFFE_LAYER || f.number == CAFFE_LAYERS;
+                if (f.number == CAFFE_NET_NAME && !note_name(r, &f))
                         return false;
                 if (!layer)
                         continue;
                 layers++;
                 if (!expect(r, &f, RS_WIRE_LEN) ||
-                        !read_layer(r, f.body, f.number == NET_LAYER ? &v2 : &v1))
+                        !read_layer(r, f.body, f.number == CAFFE_LAYER ? &v2 : &v1))
                         return false;
         }
         if (more == 0 && layers == 0)
                 return rs_fail(err, RESECT_FORMAT, "%s: no layers: not a Caffe model", c->path);
         return more == 0;
-}
-
-/* Writing -------------------------------------------------------------------------------------- */
-
-struct part { /* an entry: a blob of a layer */
-        const rs_entry *e;
-        size_t layer; /* in the order in which layers first come */
-        unsigned index;
-        size_t name; /* length of the layer's name */
-};
-
-static bool
-split_name(struct part *p, resect_error *err)
-{
-        const char *slash = strrchr(p->e->name, '/');
-        size_t digits = slash ? strspn(slash + 1, "0123456789") : 0;
-        if (!slash || slash == p->e->name || digits == 0 || digits > 4 || slash[1 + digits] ||
-                (slash[1] == '0' && digits > 1) || slash - p->e->name > NAME_BYTES)
-                return rs_fail(err, RESECT_UNSUPPORTED,
-                        "%s: Caffe's tensors are called LAYER/INDEX, conv1/0", p->e->name);
-        p->name = (size_t)(slash - p->e->name);
-        p->index = (unsigned)atoi(slash + 1);
-        if (p->e->dtype != RESECT_FLOAT && p->e->dtype != RESECT_DOUBLE &&
-                p->e->dtype != RESECT_FLOAT16)
-                return rs_fail(err, RESECT_UNSUPPORTED, "%s: Caffe has no elements of type %s",
-                        p->e->name, resect_dtype_name((resect_dtype)p->e->dtype));
-        return true;
-}
-
-static int
-by_layer(const void *a, const void *b)
-{
-        const struct part *p = a, *q = b;
-        if (p->layer != q->layer)
-                return p->layer < q->layer ? -1 : 1;
-        return (p->index > q->index) - (p->index < q->index);
-}
-
-/* The entries, layer by layer and blob by blob. */
-static bool
-sort_parts(const rs_writing *w, rs_arena *a, struct part *parts, resect_error *err)
-{
-        rs_map layers = {0};
-        bool ok = true;
-        for (size_t i = 0; ok && i < w->n_entries; i++) {
-                struct part *p = &parts[i];
-                p->e = &w->entries[i];
-                ok = split_name(p, err);
-                char *name = ok ? rs_arena_strndup(a, p->e->name, p->name, err) : NULL;
-                p->layer = (size_t)(uintptr_t)rs_map_get(&layers, name);
-                if (name && !p->layer) {
-                        p->layer = layers.count + 1;
-                        ok = rs_map_put(&layers, name, (void *)(uintptr_t)p->layer, NULL, err);
-                }
-                ok = ok && name;
-        }
-        rs_map_free(&layers);
-        if (ok && w->n_entries)
-                qsort(parts, w->n_entries, sizeof *parts, by_layer);
-        for (size_t i = 0; ok && i < w->n_entries; i++) {
-                bool first = i == 0 || parts[i].layer != parts[i - 1].layer;
-                if (parts[i].index != (first ? 0 : parts[i - 1].index + 1))
-                        ok = rs_fail(err, RESECT_UNSUPPORTED,
-                                "%s: a blob of that layer is missing or there twice",
-                                parts[i].e->name);
-        }
-        return ok;
-}
-
-/* The kind of layer, as far as its blobs tell; Caffe itself goes by the prototxt. */
-static const char *
-type_of(const struct part *p, size_t n)
-{
-        int rank = p->e->rank;
-        if (rank == 1 && n == 3 && p[2].e->count == 1)
-                return "BatchNorm";
-        return rank == 1   ? (n == 1 ? "PReLU" : "Scale")
-               : rank == 2 ? "InnerProduct"
-                           : "Convolution";
-}
-
-static void
-put_varint(rs_buf *b, uint64_t v)
-{
-        unsigned char s[10];
-        rs_buf_add(b, s, rs_wire_put_varint(s, v));
-}
-
-static void
-put_length(rs_buf *b, uint32_t field, uint64_t size)
-{
-        put_varint(b, (uint64_t)field << 3 | RS_WIRE_LEN);
-        put_varint(b, size);
-}
-
-static void
-put_string(rs_buf *b, uint32_t field, const char *s, size_t n)
-{
-        put_length(b, field, n);
-        rs_buf_add(b, s, n);
-}
-
-/* What stands before a blob's values: within its message, shape first. */
-static void
-blob_head(const rs_entry *e, rs_buf *b)
-{
-        rs_buf dims = {0};
-        for (int i = 0; i < e->rank; i++)
-                put_varint(&dims, (uint64_t)e->dims[i]);
-        rs_buf shape = {0};
-        put_length(&shape, 1, dims.size);
-        rs_buf_add(&shape, dims.data, dims.size);
-        put_string(b, BLOB_SHAPE, (const char *)shape.data, shape.size);
-        b->oom |= dims.oom || shape.oom;
-        rs_buf_free(&dims);
-        rs_buf_free(&shape);
-        if (e->dtype == RESECT_FLOAT16) {
-                put_varint(b, BLOB_RAW_TYPE << 3 | RS_WIRE_VARINT);
-                put_varint(b, RAW_FLOAT16);
-        }
-        put_length(b,
-                e->dtype == RESECT_FLOAT    ? BLOB_DATA
-                : e->dtype == RESECT_DOUBLE ? BLOB_DOUBLE
-                                            : BLOB_RAW,
-                e->bytes);
-}
-
-/* A layer up to its blobs, and how long all of it is within NetParameter. */
-static bool
-layer_head(const struct part *p, size_t n, rs_buf *head, uint64_t *size, resect_error *err)
-{
-        rs_buf inner = {0}, blob = {0};
-        const char *type = type_of(p, n);
-        put_string(&inner, v2.name, p->e->name, p->name);
-        put_string(&inner, v2.type, type, strlen(type));
-        uint64_t body = inner.size;
-        for (size_t i = 0; i < n; i++) {
-                unsigned char unused[10];
-                blob.size = 0;
-                blob_head(p[i].e, &blob);
-                uint64_t whole = blob.size + (uint64_t)p[i].e->bytes;
-                body += 1 + rs_wire_put_varint(unused, whole) + whole;
-                if (whole > MESSAGE_MAX || body > MESSAGE_MAX)
-                        break;
-        }
-        put_length(head, NET_LAYER, body);
-        *size = head->size + body;
-        rs_buf_add(head, inner.data, inner.size);
-        bool oom = inner.oom || blob.oom || head->oom;
-        rs_buf_free(&inner);
-        rs_buf_free(&blob);
-        if (oom)
-                return rs_fail_nomem(err);
-        return body <= MESSAGE_MAX ||
-               rs_fail(err, RESECT_UNSUPPORTED, "%s: a layer of more than 2 GiB", p->e->name);
-}
-
-static bool
-put_blob(const rs_writing *w, const rs_entry *e, resect_error *err)
-{
-        rs_buf inner = {0}, b = {0};
-        rs_arena scratch = {0};
-        rs_span bytes[2];
-        blob_head(e, &inner);
-        put_length(&b, v2.blobs, inner.size + (uint64_t)e->bytes);
-        rs_buf_add(&b, inner.data, inner.size);
-        bool ok = inner.oom || b.oom ? rs_fail_nomem(err)
-                                     : rs_entry_bytes(e, &scratch, &bytes[1], err);
-        bytes[0] = (rs_span){b.data, b.size};
-        ok = ok && rs_output_put(w->out, bytes, 2, err);
-        rs_arena_free(&scratch);
-        rs_buf_free(&inner);
-        rs_buf_free(&b);
-        return ok;
-}
-
-/* The layers that begin at parts: sized when out is NULL, else written. */
-static bool
-each_layer(
-        const rs_writing *w, const struct part *parts, bool out, uint64_t *total, resect_error *err)
-{
-        for (size_t i = 0, n; i < w->n_entries; i += n) {
-                rs_buf head = {0};
-                uint64_t size = 0;
-                for (n = 1; i + n < w->n_entries && parts[i + n].layer == parts[i].layer;)
-                        n++;
-                bool ok = layer_head(&parts[i], n, &head, &size, err);
-                *total += size;
-                ok = ok && (!out || rs_output_bytes(w->out, head.data, head.size, err));
-                rs_buf_free(&head);
-                for (size_t k = 0; ok && out && k < n; k++)
-                        ok = put_blob(w, parts[i + k].e, err);
-                if (!ok)
-                        return false;
-        }
-        return true;
-}
-
-static bool
-write(const rs_writing *w, resect_error *err)
-{
-        rs_arena arena = {0};
-        rs_buf head = {0};
-        char name[64];
-        uint64_t total = 0;
-        snprintf(name, sizeof name, "ResNet-%d", w->net ? rs_net_depth(w->net) : 0);
-        if (w->net)
-                put_string(&head, NET_NAME, name, strlen(name));
-        struct part *parts = RS_NEW(&arena, w->n_entries + 1, struct part, err);
-        bool ok = parts && sort_parts(w, &arena, parts, err) &&
-                  each_layer(w, parts, false, &total, err);
-        if (ok && total > MESSAGE_MAX)
-                ok = rs_fail(err, RESECT_UNSUPPORTED,
-                        "%s: %llu bytes; protocol buffers end at 2 GiB", w->path,
-                        (unsigned long long)total);
-        ok = ok && (!head.oom || rs_fail_nomem(err)) &&
-             (!head.size || rs_output_bytes(w->out, head.data, head.size, err)) &&
-             each_layer(w, parts, true, &total, err);
-        rs_buf_free(&head);
-        rs_arena_free(&arena);
-        return ok;
 }
 
 static const char *const suffixes[] = {".caffemodel", NULL};
@@ -649,5 +413,5 @@ const rs_format rs_format_caffe = {
         .scheme = "caffe",
         .sniff = sniff,
         .read = read,
-        .write = write,
+        .write = rs_caffe_write,
 };

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: 0BSD
 libcore_la_SOURCES += \
-	lib/weights/caffe.c \
+	lib/weights/caffe.c lib/weights/caffe.h \
+	lib/weights/caffe_write.c \
 	lib/weights/checkpoint.c lib/weights/weights.h \
 	lib/weights/convert.c lib/weights/convert.h \
 	lib/weights/derive.c \
