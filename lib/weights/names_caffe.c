@@ -15,8 +15,7 @@
 
 /*
  * {L}: a block's letters: a, b, c ... in every stage of ResNet-50 and less; a, b1, b2 ... in stages
- * 3 and 4 of ResNet-101 and 152, which have more blocks than the alphabet has letters. {n}: how
- * many classes there are.
+ * 3 and 4 of ResNet-101 and 152, which have more blocks than the alphabet has letters.
  */
 static bool
 variable(const char *v, const rs_net *net, const rs_place *at, int alternative, char *out,
@@ -24,10 +23,6 @@ variable(const char *v, const rs_net *net, const rs_place *at, int alternative, 
 {
         bool may = at->block > 0 && (at->stage == 2 || at->stage == 3);
         bool numbered = may && (rs_net_depth(net) > 50) == (alternative == 0);
-        if (!strcmp(v, "n"))
-                return alternative == 0 &&
-                       snprintf(out, size, "%lld",
-                               net->classes > 0 ? (long long)net->classes : 1000) < (int)size;
         if (strcmp(v, "L") != 0 || alternative > may || (!numbered && at->block > 25))
                 return false;
         int n = numbered ? snprintf(out, size, "b%d", at->block)
@@ -44,7 +39,7 @@ const rs_scheme rs_scheme_caffe = {
                 [RS_BN] = "{s+1}{L}_branch2{a}",
                 [RS_DOWN_CONV] = "res{s+1}{L}_branch1",
                 [RS_DOWN_BN] = "{s+1}{L}_branch1",
-                [RS_HEAD] = "fc{n}|fc1000|fc|classifier"},
+                [RS_HEAD] = "fc1000|fc|classifier"},
         .slots = {[RS_CONV_WEIGHT] = "{m}/0",
                 [RS_CONV_BIAS] = "{m}/1",
                 [RS_BN_GAMMA] = "scale{m}/0",

@@ -7,6 +7,7 @@
  * weights: layer1.0.conv1.
  */
 #include <string.h>
+#include "edit/edit.h"
 #include "model/model.h"
 #include "resect/look.h"
 #include "tensor/dtype.h"
@@ -151,8 +152,7 @@ plain(struct writing *w, const rs_node *n, const char *type, size_t n_in, const 
 static rs_tensor *
 constant(const struct writing *w, const rs_node *n, size_t slot)
 {
-        const rs_link *link = slot < n->n_in ? rs_index_find(&w->ix, n->in[slot]) : NULL;
-        return link ? link->tensor : NULL;
+        return slot < n->n_in ? rs_constant(&w->ix, n->in[slot]) : NULL;
 }
 
 /* The values of a tensor as dtype, in the order of dims at these strides; bytes in scratch. */
@@ -413,9 +413,12 @@ flatten(struct writing *w, const rs_node *n)
         return plain(w, n, "Flatten", 1, "");
 }
 
+/* Of initializers too: PyTorch's exporter shares equal ones through them. */
 static bool
 noop(struct writing *w, const rs_node *n)
 {
+        if (constant(w, n, 0))
+                return true;
         return plain(w, n, "Noop", 1, "");
 }
 

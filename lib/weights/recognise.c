@@ -198,7 +198,7 @@ fill_unit(rs_set *set, const rs_checkpoint *c, const struct looking *l, rs_unit 
                 set->missing += !take(set, c, l, &u->conv, RS_CONV_BIAS, &u->bias) &&
                                 rs_scheme_bias(l->s, &l->net, &u->conv);
         }
-        if (!u->has_bn)
+        if (!u->has_bn || l->s->folded)
                 return;
         for (int i = 0; i < 4; i++)
                 set->missing += !take(set, c, l, &u->bn, roles[i], &u->norm[i]);

@@ -235,6 +235,52 @@ choose(struct writing *k, const rs_format *f, const char *names)
         return false;
 }
 
+/* A tensor of a format that writes the network itself: under its canonical name, as it is or in
+ * fewer bits. */
+static bool
+carry(struct writing *k, const rs_place *at, rs_role role, const rs_entry *e)
+{
+        char name[RS_NAME_MAX];
+        rs_arena scratch = {0};
+        rs_entry cast;
+        rs_span s;
+        int32_t dtype = (int32_t)(k->o ? k->o->dtype : 0);
+        if (!e)
+                return true;
+        rs_canonical_name(&k->w->set.net, at, role, name);
+        rs_used(&k->ledger, e, name);
+        bool weight = role == RS_CONV_WEIGHT || role == RS_HEAD_WEIGHT,
+             ok = rs_filled(&k->ledger, name, "filled", e->name);
+        if (ok && weight && dtype && dtype != e->dtype) /* to know how far it is rounded */
+                ok = rs_cast_entry(e, dtype, &k->rounding, &scratch, &cast, k->err) &&
+                     rs_entry_bytes(&cast, &scratch, &s, k->err);
+        rs_arena_free(&scratch);
+        return ok;
+}
+
+/* Nodes and initializers go as they are: nothing is renamed, folded or laid out anew. */
+static bool
+collect_graph(struct writing *k, const rs_format *f)
+{
+        const rs_set *set = &k->w->set;
+        if (!k->w->model)
+                return rs_fail(k->err, RESECT_UNSUPPORTED,
+                        "%s holds the network too: put the weights into a model (--into), and "
+                        "convert that",
+                        f->name);
+        for (size_t i = 0; i < set->n; i++) {
+                const rs_unit *u = &set->units[i];
+                if (!carry(k, &u->conv, RS_CONV_WEIGHT, u->weight) ||
+                        !carry(k, &u->conv, RS_CONV_BIAS, u->bias))
+                        return false;
+                for (int j = 0; j < 4; j++)
+                        if (!carry(k, &u->bn, (rs_role)(RS_BN_GAMMA + j), u->norm[j]))
+                                return false;
+        }
+        return carry(k, &set->head.conv, RS_HEAD_WEIGHT, set->head.weight) &&
+               carry(k, &set->head.conv, RS_HEAD_BIAS, set->head.bias);
+}
+
 bool
 resect_weights_write(const resect_weights *w, const char *path, const char *format,
         const char *names, const resect_convert_options *o, resect_conversion *out,
@@ -247,14 +293,17 @@ resect_weights_write(const resect_weights *w, const char *path, const char *form
         if (f->many && !strcmp(path, "-"))
                 return rs_fail(
                         err, RESECT_ARG, "%s is more than one file: say where (-o)", f->name);
-        bool ok = rs_ledger_start(&k.ledger, w, out, err) && choose(&k, f, names) && collect(&k);
+        bool ok = rs_ledger_start(&k.ledger, w, out, err) && choose(&k, f, names) &&
+                  (f->graph ? collect_graph(&k, f) : collect(&k));
         rs_ledger_end(&k.ledger, ok ? o : NULL);
         if (ok && (out->complete || (o && o->partial))) {
                 rs_writing writing = {.path = path,
                         .entries = k.entries,
                         .n_entries = k.n,
                         .net = k.s ? &w->set.net : NULL,
-                        .scheme = k.s};
+                        .scheme = k.s,
+                        .model = w->model,
+                        .dtype = (int32_t)(o ? o->dtype : 0)};
                 if (w->checkpoint) {
                         writing.meta = w->checkpoint->meta;
                         writing.n_meta = w->checkpoint->n_meta;

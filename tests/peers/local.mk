@@ -14,6 +14,7 @@ dist_check_SCRIPTS += \
 	tests/peers/vectors.sh \
 	tests/peers/weights_h5.sh \
 	tests/peers/weights_tf.sh \
+	tests/peers/weights_mx.sh \
 	tests/peers/weights_torch.sh
 EXTRA_DIST += \
 	tests/peers/close.py \
@@ -32,4 +33,5 @@ EXTRA_DIST += \
 	tests/peers/tensors.py \
 	tests/peers/weights_h5.py \
 	tests/peers/weights_tf.py \
+	tests/peers/weights_mx.py \
 	tests/peers/weights_torch.py

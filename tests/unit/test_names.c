@@ -152,7 +152,8 @@ recognised(const rs_scheme *s, const rs_net *net, const char *prefix, bool blind
                         set.net.preactivation == net->preactivation && set.net.stem == net->stem &&
                         set.net.classes == (net->head ? net->classes : 0) &&
                         set.net.data_norm == net->data_norm,
-                "%s: another network than %d layers", s->name, rs_net_depth(net));
+                "%s: another network than %d layers, by %s", s->name, rs_net_depth(net),
+                set.scheme->name);
         /* Of two schemes that share all their names the first is taken. */
         ck_assert_msg(
                 set.scheme == s ||
