@@ -2,7 +2,8 @@
 /*
  * Flax: Hugging Face's FlaxResNet (modeling_flax_resnet.py) and Flax's own example
  * (examples/imagenet/models.py), whose blocks are counted through all stages. What is trained is
- * below params, what is measured below batch_stats.
+ * below params, what is measured below batch_stats. The example pads as XLA's SAME does, at the end
+ * alone where there is a stride and sizes are even.
  */
 #include "weights/weights.h"
 
@@ -61,6 +62,7 @@ const rs_scheme rs_scheme_flax_example = {
                 [RS_HEAD] = "Dense_0"},
         FLAX_SLOTS,
         .pool1 = RS_POOL1_END,
+        .convs_end = true,
         .input = "size=224x224 resize=256 mean=0.485,0.456,0.406 std=0.229,0.224,0.225",
         .variable = variable,
 };

@@ -57,10 +57,46 @@ pad_before(const rs_set *set, const rs_node *pool)
         return l && l->maker && !strcmp(l->maker->op, "Pad") ? l->maker : NULL;
 }
 
+/* The i-th 3x3 Conv of the blocks that has a stride; NULL past the last. */
+static rs_node *
+strided(const rs_set *set, size_t i)
+{
+        for (size_t b = 0; b < set->anatomy->n_blocks; b++) {
+                const rs_nodes *convs = &set->anatomy->blocks[b].convs;
+                for (size_t k = 0; k < convs->n; k++)
+                        if (first_of(convs->at[k], "kernel_shape", 0) == 3 &&
+                                first_of(convs->at[k], "strides", 1) > 1 && i-- == 0)
+                                return convs->at[k];
+        }
+        return NULL;
+}
+
+static bool
+pads_at_end(const rs_node *n)
+{
+        const rs_attr *pads = rs_node_attr(n, "pads");
+        return (pads && pads->type == RS_ATTR_INTS && pads->n == 4 && !pads->ints[0] &&
+                       pads->ints[2]) ||
+               rs_span_is(rs_node_string(n, "auto_pad"), "SAME_UPPER");
+}
+
+static bool
+pad_convs(resect_model *m, rs_set *set, bool end, resect_error *err)
+{
+        static const int64_t pads[2][4] = {{1, 1, 1, 1}, {0, 0, 1, 1}};
+        rs_node *n;
+        for (size_t i = 0; (n = strided(set, i)) != NULL; i++) {
+                rs_node_drop_attr(n, "auto_pad");
+                if (!rs_node_set_ints(m, n, "pads", pads[end], 4, err))
+                        return false;
+        }
+        return true;
+}
+
 rs_variant
 rs_variant_of_model(const rs_set *set)
 {
-        rs_variant v = {0};
+        rs_variant v = {.convs_end = strided(set, 0) && pads_at_end(strided(set, 0))};
         for (int s = 1; s <= set->net.n_stages; s++) {
                 const rs_ablock *first = block_at(set, s, 0),
                                 *last = block_at(set, s, set->net.blocks[s - 1] - 1);
@@ -96,6 +132,7 @@ rs_variant_of_scheme(const rs_scheme *s, const rs_net *net)
          * in the last block. */
         return (rs_variant){.stride = s->stride,
                 .pool1 = s->pool1,
+                .convs_end = s->convs_end,
                 .has_stride = net->bottleneck || s->stride == RS_STRIDE_LAST,
                 .has_pool1 = true};
 }
@@ -104,7 +141,8 @@ bool
 rs_variant_same(const rs_variant *a, const rs_variant *b)
 {
         bool strides = !a->has_stride || !b->has_stride || a->stride == b->stride;
-        return strides && (!a->has_pool1 || !b->has_pool1 || a->pool1 == b->pool1);
+        return strides && a->convs_end == b->convs_end &&
+               (!a->has_pool1 || !b->has_pool1 || a->pool1 == b->pool1);
 }
 
 void
@@ -118,8 +156,9 @@ rs_variant_words(const rs_variant *v, const rs_net *net, char out[128])
                                  : v->stride == RS_STRIDE_CONV2 ? "v1.5"
                                  : v->stride == RS_STRIDE_CONV1 ? "v1"
                                                                 : "slim";
-        snprintf(out, 128, "%s (%s)%s", v->has_stride ? strides[v->stride] : "no stride to tell by",
-                short_name, v->has_pool1 ? pools[v->pool1] : "");
+        snprintf(out, 128, "%s (%s)%s%s",
+                v->has_stride ? strides[v->stride] : "no stride to tell by", short_name,
+                v->has_pool1 ? pools[v->pool1] : "", v->convs_end ? ", strided 3x3 too" : "");
 }
 
 static bool
@@ -248,6 +287,8 @@ rs_variant_set(resect_model *m, rs_set *set, const rs_variant *want, resect_erro
                 return false;
         if (have.has_pool1 && want->has_pool1 && have.pool1 != want->pool1 &&
                 !pad_pool(m, set, want->pool1, err))
+                return false;
+        if (have.convs_end != want->convs_end && !pad_convs(m, set, want->convs_end, err))
                 return false;
         m->graph.n_values = 0; /* sizes between the moved strides are others now */
         return rs_graph_sort(m, err) && rs_graph_prune(m, err);

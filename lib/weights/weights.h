@@ -208,6 +208,7 @@ typedef struct rs_scheme {
         double epsilon;                 /* of its BatchNormalizations */
         rs_stride stride;               /* what weights under these names were trained with */
         rs_pool1 pool1;
+        bool convs_end;                 /* 3x3 Convs with a stride pad at the end alone, too (SAME): Flax's example */
         int label_offset;               /* 1: class 0 is the background */
         bool fixed_gamma_data;          /* the data BatchNormalization's gamma is to be taken as 1 (MXNet's fix_gamma) */
         const char *input;              /* as resect.input: "size=224x224 resize=256 mean=... std=... channels=bgr"; NULL: unknown */

@@ -59,5 +59,17 @@ for names in flax:flax flax:flax-example tf:slim tf:slim-v2; do
                 fail "$names: $(tail -1 "$tmp/diff")"
         resect-convert --list "$file" | grep -q "^names *${names#*:}\(,.*\)*\$" || fail "$names: not recognised"
 done
+# Flax's example pads strided 3x3 Convs at their end: weights of it in an ordinary graph would be wrong in silence
+resect-new resnet18 --classes 7 --size 64 --quiet -o "$tmp/n.onnx"
+convert --variant-from model "$tmp/n.onnx" --to flax:flax-example -o "$tmp/x.msgpack" || fail 'flax-example is not written'
+if convert --weights "$tmp/x.msgpack" --into "$tmp/n.onnx" -o "$tmp/y.onnx" 2>"$tmp/err"; then
+        fail 'flax-example went into an ordinary graph'
+fi
+convert --weights "$tmp/x.msgpack" --into new -o "$tmp/y.onnx" || fail 'flax-example: no new graph'
+"$PYTHON" -c 'import onnx, sys
+pads = [list(a.ints) for n in onnx.load(sys.argv[1]).graph.node if n.op_type == "Conv" for a in n.attribute if a.name == "pads"
+        if any(b.name == "strides" and b.ints[0] == 2 for b in n.attribute) and
+        any(b.name == "kernel_shape" and b.ints[0] == 3 for b in n.attribute)]
+assert pads == [[0, 0, 1, 1]] * 3, pads' "$tmp/y.onnx" || fail 'flax-example: the graph pads otherwise'
 [ $did -eq 1 ] || [ $failed -ne 0 ] || skip 'neither msgpack nor LevelDB to compare with'
 exit $failed
