@@ -231,12 +231,12 @@ take_tensor(struct reading *r, const char *key, const struct bundle_entry *e, re
                         (unsigned long long)e->type);
         struct place *p = RS_NEW(&r->c->arena, 1, struct place, err);
         size_t count, bytes;
-        if (!p || !bytes_of(r, e, &p->bytes, err) ||
-                (e->rank <= RESECT_RANK_MAX &&
-                        !rs_tensor_extent(dtype, e->rank, e->dims, &count, &bytes, err)))
+        if (!p || !bytes_of(r, e, &p->bytes, err))
                 return false;
         p->crc = e->crc;
-        if (e->rank <= RESECT_RANK_MAX && bytes != e->size)
+        /* a rank or a shape that does not do is the checkpoint's to refuse */
+        if (e->rank <= RESECT_RANK_MAX &&
+                rs_tensor_extent(dtype, e->rank, e->dims, &count, &bytes, NULL) && bytes != e->size)
                 return rs_fail(err, RESECT_FORMAT, "%llu bytes of data for a shape that takes %zu",
                         (unsigned long long)e->size, bytes);
         return rs_checkpoint_add_lazy(

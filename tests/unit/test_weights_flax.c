@@ -131,7 +131,7 @@ START_TEST(hostile)
                         "float32",
                         "\x04"
                         "1234"),
-                RESECT_NOMEM, "does not fit");
+                RESECT_FORMAT, "does not fit");
         REFUSED("\x81\xa1w" ARRAY("\x11", "\x91\x03",
                         "\xa7"
                         "float32",

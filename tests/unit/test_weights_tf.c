@@ -181,7 +181,7 @@ START_TEST(lies)
         BUNDLE(HEADER, "\x08\x01\x12\x18\x12\x0a\x08\x80\x80\x80\x80\x80\x80\x80\x80\x40\x12\x0a"
                        "\x08\x80\x80\x80\x80"
                        "\x80\x80\x80\x80\x40\x28\x08");
-        refused(RESECT_NOMEM, "does not fit");
+        refused(RESECT_FORMAT, "does not fit");
         BUNDLE(HEADER, "\x08\x01" TWO "\x28\x08\x35zzzz");
         refused(RESECT_FORMAT, "checksum");
         BUNDLE(HEADER, "\x08\x01" TWO "\x28");
