@@ -13,7 +13,13 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { BLOCK_SIZE = 32 * 1024, ALIGNMENT = 16, NUMBER_ALIGNMENT = 64 };
+enum {
+        BLOCK_SIZE = 32 * 1024,
+        ALIGNMENT = 16,
+        NUMBER_ALIGNMENT = 64,
+        HUGE_PAGE = 2 << 20, /* where pages have this size; elsewhere only an alignment */
+        HUGE_FROM = 8 << 20
+};
 
 static void *
 remap(void *old, size_t old_size, size_t size)
@@ -64,15 +70,18 @@ rs_free(void *p)
 void *
 rs_alloc_aligned(size_t bytes, resect_error *err)
 {
-        size_t total;
+        size_t total, alignment = bytes >= HUGE_FROM ? HUGE_PAGE : NUMBER_ALIGNMENT;
         char *p = NULL;
-        if (rs_add(bytes, NUMBER_ALIGNMENT + sizeof(void *), &total))
+        if (rs_add(bytes, alignment + sizeof(void *), &total))
                 p = rs_hooks.malloc(total);
         if (!p)
                 return RS_NOMEM_NULL(err);
-        uintptr_t at = ((uintptr_t)p + sizeof(void *) + NUMBER_ALIGNMENT - 1) &
-                       ~(uintptr_t)(NUMBER_ALIGNMENT - 1);
+        uintptr_t at =
+                ((uintptr_t)p + sizeof(void *) + alignment - 1) & ~(uintptr_t)(alignment - 1);
         ((void **)at)[-1] = p;
+        if (bytes >= HUGE_FROM) /* a wish: fewer, larger pages spare the processor looking addresses
+                                   up */
+                (void)madvise((void *)at, bytes & ~(size_t)(HUGE_PAGE - 1), MADV_HUGEPAGE);
         return (void *)at;
 }
 
