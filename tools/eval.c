@@ -17,7 +17,7 @@ static const resect_option options[] = {
         {"input", "SPEC",
                 "preprocessing, over what the model records: size=HxW resize=N mean=r,g,b "
                 "std=r,g,b channels=rgb|bgr"},
-        {"batch", "N", "pictures at once (default 32)"},
+        {"batch", "N", "pictures at once (default about 32)"},
         {"worst", "N", "mistakes to list, the most wrong first (default 10)"},
         {"bootstrap", "N", "resamples for the intervals (default 1000)"},
         {"level", "P", "of the intervals (default 0.95)"},
@@ -130,7 +130,7 @@ predict(resect_model *m, const resect_data *d, resect_split split)
 {
         resect_error err;
         resect_input in;
-        resect_predict_options o = {.batch = (size_t)cli_integer("batch", 32, 1, 1000000),
+        resect_predict_options o = {.batch = (size_t)cli_integer("batch", 0, 1, 1000000),
                 .threads = cli_threads(),
                 .kernels = cli_kernels(),
                 .precision = cli_precision(),

@@ -213,13 +213,30 @@ struct run {
         float *full;
 };
 
+/* A batch of about 32 that leaves little of the last one to be filled up: of 500 pictures, 20
+ * batches of 25. */
+static size_t
+even_batch(size_t n)
+{
+        enum { MOST = 32, LEAST = 16 };
+        size_t best = MOST, waste = (MOST - n % MOST) % MOST;
+        if (n < MOST)
+                return n ? n : 1;
+        for (size_t b = MOST; b >= LEAST; b--)
+                if ((b - n % b) % b < waste) {
+                        waste = (b - n % b) % b;
+                        best = b;
+                }
+        return best;
+}
+
 static bool
 prepare(struct run *r, resect_model *m, const resect_data *d, resect_split split,
         const resect_predict_options *o, resect_error *err)
 {
         const char *logits = resect_model_logits(m, err);
         size_t fixed = rs_fixed_batch(m);
-        r->batch = fixed ? fixed : o->batch ? o->batch : 32;
+        r->batch = fixed ? fixed : o->batch ? o->batch : even_batch(resect_data_count(d, split));
         if (!logits || !rs_intake_make(&r->in, m, d, o->input, r->batch, err))
                 return false;
         resect_binding binding = {r->in.name, r->in.shape};
