@@ -341,6 +341,13 @@ read_both(struct reading *r)
                        r->text, r->bin.size);
 }
 
+bool
+rs_ncnn_read(rs_checkpoint *c, const char *name, rs_span text, rs_span bin, resect_error *err)
+{
+        struct reading r = {.c = c, .text = name, .rest = text, .bin = bin, .err = err};
+        return read_both(&r);
+}
+
 /* path with one suffix in place of another; NULL when it does not end so. */
 static char *
 other_name(rs_arena *a, const char *path, const char *from, const char *to, resect_error *err)
@@ -371,12 +378,8 @@ read(rs_checkpoint *c, const rs_input *in, resect_error *err)
         if (!text && !sniff(other->data, other->size, name))
                 return rs_fail(err, RESECT_FORMAT, "%s: not an ncnn network in text", name);
         const rs_input *words = text ? in : other, *bin = text ? other : in;
-        struct reading r = {.c = c,
-                .text = text ? c->path : name,
-                .rest = {words->data, words->size},
-                .bin = {bin->data, bin->size},
-                .err = err};
-        return read_both(&r);
+        return rs_ncnn_read(c, text ? c->path : name, (rs_span){words->data, words->size},
+                (rs_span){bin->data, bin->size}, err);
 }
 
 static const char *const suffixes[] = {".param", NULL};

@@ -13,6 +13,8 @@
 /* NAME.bin for NAME.param. */
 char *rs_ncnn_bin(rs_arena *a, const char *param_path, resect_error *err) RESECT_MUST;
 
+/* The two files; name is the text's, for messages. */
+bool rs_ncnn_read(rs_checkpoint *c, const char *name, rs_span text, rs_span bin, resect_error *err) RESECT_MUST;
 bool rs_ncnn_write(const rs_writing *w, resect_error *err) RESECT_MUST;
 
 #endif

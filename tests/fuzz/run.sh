@@ -20,7 +20,7 @@ weights_pickle)
         libs="-lz -lm -lpthread"
         flags="$flags -DFUZZ_ALONE"
         ;;
-weights_flax | weights_tf | weights_h5)
+weights_flax | weights_tf | weights_h5 | weights_mxnet | weights_caffe | weights_ncnn)
         w=$src/lib/weights
         code="$src/lib/base/error.c $src/lib/base/mem.c $src/lib/base/map.c $src/lib/io/beneath.c $src/lib/io/fd.c
                 $src/lib/io/gunzip.c $src/lib/io/input.c $src/lib/io/output.c $src/lib/onnx/wire.c $src/lib/tensor/dtype.c
@@ -29,6 +29,9 @@ weights_flax | weights_tf | weights_h5)
         weights_flax) code="$code $w/flax.c $w/flax_write.c $w/msgpack.c" ;;
         weights_tf) code="$code $w/tf.c $w/sstable.c" ;;
         weights_h5) code="$code $w/h5_answer.c" ;;
+        weights_mxnet) code="$code $w/mxnet.c" ;;
+        weights_caffe) code="$code $w/caffe.c $w/caffe_write.c" ;;
+        weights_ncnn) code="$code $w/ncnn.c" ;;
         esac
         libs="-lz -lm"
         ;;

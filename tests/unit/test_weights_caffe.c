@@ -351,4 +351,20 @@ START_TEST(damage)
 }
 END_TEST
 
-UNIT_MAIN("caffe", every_generation, sniffed, hostile, written, damage)
+static void
+replay(const unsigned char *bytes, size_t n)
+{
+        resect_error err;
+        scratch_write("c.caffemodel", bytes, n);
+        (void)ckpt_use(scratch("c.caffemodel"), &rs_format_caffe, &err);
+}
+
+START_TEST(corpus)
+{
+        scratch_make();
+        ckpt_corpus("weights_caffe", replay);
+        scratch_done();
+}
+END_TEST
+
+UNIT_MAIN("caffe", every_generation, sniffed, hostile, written, damage, corpus)

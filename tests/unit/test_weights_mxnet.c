@@ -338,4 +338,20 @@ START_TEST(damage)
 }
 END_TEST
 
-UNIT_MAIN("mxnet", every_version, names, hostile, written, damage)
+static void
+replay(const unsigned char *bytes, size_t n)
+{
+        resect_error err;
+        scratch_write("c.params", bytes, n);
+        (void)ckpt_use(scratch("c.params"), &rs_format_mxnet, &err);
+}
+
+START_TEST(corpus)
+{
+        scratch_make();
+        ckpt_corpus("weights_mxnet", replay);
+        scratch_done();
+}
+END_TEST
+
+UNIT_MAIN("mxnet", every_version, names, hostile, written, damage, corpus)

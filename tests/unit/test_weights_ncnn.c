@@ -331,4 +331,24 @@ START_TEST(allocations)
 }
 END_TEST
 
-UNIT_MAIN("ncnn", by_hand, hostile, damage, networks, not_written, allocations)
+static void
+replay(const unsigned char *bytes, size_t n)
+{
+        resect_error err;
+        const unsigned char *end =
+                memchr(bytes, 0, n); /* as tests/fuzz/fuzz_weights_ncnn.c cuts it */
+        size_t text_size = end ? (size_t)(end - bytes) : n;
+        scratch_write("c.param", bytes, text_size);
+        scratch_write("c.bin", bytes + text_size + (end != NULL), n - text_size - (end != NULL));
+        (void)ckpt_use(scratch("c.param"), &rs_format_ncnn, &err);
+}
+
+START_TEST(corpus)
+{
+        scratch_make();
+        ckpt_corpus("weights_ncnn", replay);
+        scratch_done();
+}
+END_TEST
+
+UNIT_MAIN("ncnn", by_hand, hostile, damage, networks, not_written, allocations, corpus)
