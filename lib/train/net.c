@@ -145,7 +145,9 @@ rs_net_make(rs_net *net, resect_model *m, const resect_data *d, const resect_tra
                 if (!net->pads[i])
                         return false;
         }
-        return net->full && make_side(net, &net->eval, batch, false, NULL, err);
+        /* a run that is never judged needs no second copy of the weights */
+        return net->full && (!resect_data_count(d, RESECT_VAL) ||
+                                    make_side(net, &net->eval, batch, false, NULL, err));
 }
 
 resect_tensor
