@@ -199,18 +199,45 @@ is_model(const resect_weights *w)
         return !strcmp(resect_weights_info_of(w)->format, "onnx");
 }
 
-/* The proof that copy says what source says. */
+/* A copy of a model with other weights in it: what the source's graph makes of what was written. */
+static resect_model *
+model_with(resect_model *m, const resect_weights *w)
+{
+        const resect_convert_options o = {.partial = true, .variant = RESECT_VARIANT_MODEL};
+        resect_conversion c;
+        resect_error err;
+        void *bytes;
+        size_t size;
+        if (!resect_model_write_memory(m, &bytes, &size, &err))
+                cli_fail(NULL, &err);
+        const resect_read_options read = {.base = ".", .skip_digest = true};
+        resect_model *copy = resect_model_read_memory(bytes, size, &read, &err);
+        resect_free(bytes);
+        if (!copy || !resect_weights_into(w, copy, &o, &c, &err))
+                cli_fail(NULL, &err);
+        return copy;
+}
+
+/* The proof that copy says what source says; graph is the source's, where it has one. */
 static void
-prove(const resect_weights *source, const resect_weights *copy, const resect_conversion *c,
-        const resect_convert_options *o, const char *written)
+prove(const resect_weights *source, const resect_weights *copy, resect_model *graph,
+        const resect_conversion *c, const resect_convert_options *o, const char *written)
 {
         resect_error err;
         resect_difference d = {0};
         size_t compared;
         bool ok = resect_weights_prove(source, copy, tolerance_for(c, o), &compared, &err);
-        bool run = ok && is_model(source) && is_model(copy) && (!c->exact || cli_given("verify"));
-        if (run)
+        bool run = ok && (is_model(copy) ? is_model(source) : graph != NULL) && c->complete &&
+                   (!c->exact || cli_given("verify"));
+        if (run && is_model(copy))
                 ok = resect_weights_run_both(source, copy, c->rounded ? 0.1 : 1e-3, &d, &err);
+        else if (run) {
+                resect_model *m = model_with(graph, copy);
+                resect_weights *w = resect_weights_of_model(m, &err);
+                ok = w && resect_weights_run_both(source, w, c->rounded ? 0.1 : 1e-3, &d, &err);
+                resect_weights_free(w);
+                resect_model_free(m);
+        }
         if (!ok) {
                 if (written)
                         unlink(written);
@@ -272,7 +299,7 @@ stopped(const resect_conversion *c, const resect_convert_options *o)
 
 /* A model's or a file's weights as a file. */
 static int
-write_file(resect_weights *source, const resect_convert_options *o)
+write_file(resect_weights *source, resect_model *graph, const resect_convert_options *o)
 {
         char *format = strdup(cli_value("to"));
         if (!format)
@@ -297,7 +324,7 @@ write_file(resect_weights *source, const resect_convert_options *o)
                         readable |= !strcmp(f.name, format) && f.reads;
                 if (readable) {
                         resect_weights *copy = read_weights(path, format, names);
-                        prove(source, copy, &c, o, path);
+                        prove(source, copy, graph, &c, o, path);
                         resect_weights_free(copy);
                 }
         }
@@ -330,7 +357,7 @@ fill_model(resect_weights *source, const resect_convert_options *o)
         resect_weights *copy = resect_weights_of_model(m, &err);
         if (!copy)
                 cli_fail(NULL, &err);
-        prove(source, copy, &c, o, NULL);
+        prove(source, copy, NULL, &c, o, NULL);
         resect_weights_free(copy);
         cli_write_model(m);
         resect_model_free(m);
@@ -482,7 +509,7 @@ main(int argc, char **argv)
                 if (!(w = resect_weights_of_model(m, &err)))
                         cli_fail(cli_arg(0), &err);
         }
-        int status = to ? write_file(w, &o) : fill_model(w, &o);
+        int status = to ? write_file(w, m, &o) : fill_model(w, &o);
         resect_weights_free(w);
         resect_model_free(m);
         return cli_finish(status);

@@ -149,7 +149,7 @@ put_unit(struct putting *p, const rs_unit *from, rs_unit *to)
         if (!first)
                 return true; /* nothing that could be filled: the graph computes it */
         want.dtype = first->dtype;
-        if ((to->conv_node && !from->weight) || (!to->conv_node && !from->norm[RS_VAR]))
+        if (!rs_unit_whole(&p->w->set, from))
                 return missing_unit(p, to);
         if (!take_epsilon(p, from, to, &want) ||
                 !rs_unit_make(&p->w->set, from, &want, &p->m->arena, &made, p->err))

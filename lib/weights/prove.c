@@ -120,8 +120,11 @@ resect_weights_prove(const resect_weights *a, const resect_weights *b, double to
         for (size_t i = 0; i < a->set.n; i++) {
                 const rs_unit *u = &a->set.units[i], *v = u->has_conv ? rs_set_conv(other, &u->conv)
                                                                       : rs_set_bn(other, &u->bn);
-                if (v && (u->weight || u->norm[RS_VAR]) && (v->weight || v->norm[RS_VAR]) &&
-                        !same_unit(&p, u, v))
+                /* What is missing, or has another shape, has been told and was not carried over. */
+                if (!v || !rs_unit_whole(&a->set, u) || !rs_unit_whole(&b->set, v) ||
+                        (u->weight && v->weight && u->weight->count != v->weight->count))
+                        continue;
+                if (!same_unit(&p, u, v))
                         return false;
         }
         if (!same_head(&p))

@@ -243,11 +243,9 @@ fill_set(rs_set *set, const rs_checkpoint *c, struct looking *l, resect_error *e
         set->taken = RS_NEW(&set->arena, c->n_entries + 1, struct rs_taken, err);
         if (!set->taken || !rs_set_units(set, err))
                 return false;
-        set->bn_folded = true;
-        for (size_t i = 0; i < set->n; i++) {
+        for (size_t i = 0; i < set->n; i++)
                 fill_unit(set, c, l, &set->units[i]);
-                set->bn_folded &= !set->units[i].norm[RS_GAMMA] && !set->units[i].norm[RS_VAR];
-        }
+        rs_set_look_over(set);
         if (net->head) {
                 take(set, c, l, &set->head.conv, RS_HEAD_WEIGHT, &set->head.weight);
                 take(set, c, l, &set->head.conv, RS_HEAD_BIAS, &set->head.bias);

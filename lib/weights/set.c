@@ -152,6 +152,32 @@ rs_set_bn(rs_set *set, const rs_place *at)
         return find(set, at, true);
 }
 
+bool
+rs_unit_whole(const rs_set *set, const rs_unit *u)
+{
+        bool norm = u->norm[RS_MEAN] || u->norm[RS_VAR] || u->norm[RS_GAMMA] || u->norm[RS_BETA];
+        if (u->has_conv && !u->weight)
+                return false;
+        if (!norm) /* folded: then all of them are */
+                return u->has_conv && (!u->has_bn || set->bn_folded || u->bias);
+        return u->norm[RS_MEAN] && u->norm[RS_VAR] &&
+               (!set->scales || u->norm[RS_GAMMA] || u->fixed) &&
+               (!set->shifts || u->norm[RS_BETA]);
+}
+
+void
+rs_set_look_over(rs_set *set)
+{
+        bool any = false;
+        set->scales = set->shifts = false;
+        for (size_t i = 0; i < set->n; i++) {
+                any |= set->units[i].norm[RS_VAR] || set->units[i].norm[RS_MEAN];
+                set->scales |= set->units[i].norm[RS_GAMMA] != NULL;
+                set->shifts |= set->units[i].norm[RS_BETA] != NULL;
+        }
+        set->bn_folded = !any;
+}
+
 void
 rs_set_free(rs_set *set)
 {

@@ -56,6 +56,7 @@ typedef struct rs_set {
         resect_anatomy *anatomy;
         rs_entry *entries; /* [..] its tensors as entries; names are canonical */
         bool bn_folded;
+        bool scales, shifts; /* BatchNormalizations have gammas, betas: some networks are trained without */
 } rs_set;
 
 /* set.c. Makes the units of set->net, empty. */
@@ -63,6 +64,9 @@ bool rs_set_units(rs_set *set, resect_error *err) RESECT_MUST;
 void rs_set_free(rs_set *set);
 rs_unit *rs_set_conv(rs_set *set, const rs_place *at); /* the unit with this Conv; NULL: none */
 rs_unit *rs_set_bn(rs_set *set, const rs_place *at);
+/* Whether the unit has all tensors that its kind has in this set. */
+bool rs_unit_whole(const rs_set *set, const rs_unit *u);
+void rs_set_look_over(rs_set *set); /* sets bn_folded, scales, shifts from what the units have */
 /* The canonical name, as the anatomy spells it; "" when there is none. */
 void rs_canonical_name(const rs_net *net, const rs_place *at, rs_role role, char out[RS_NAME_MAX]);
 /* Has the scheme a bias for this Conv? */

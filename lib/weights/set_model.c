@@ -247,8 +247,6 @@ rs_set_of_model(rs_set *set, resect_model *m, resect_error *err)
                         !take_node(&f, n, set->anatomy->trunk->canonical[k]))
                         return false;
         }
-        set->bn_folded = true;
-        for (size_t i = 0; i < set->n; i++)
-                set->bn_folded &= !set->units[i].bn_node;
+        rs_set_look_over(set);
         return true;
 }

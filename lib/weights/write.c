@@ -96,6 +96,22 @@ add_norm(struct writing *k, const rs_unit *u, const rs_made *made, const char *n
                add_number(k, &u->bn, RS_BN_FACTOR, NULL, "what mean and variance are divided by");
 }
 
+/* A unit that the source has not got all of is left out, and told. */
+static bool
+miss_unit(struct writing *k, const rs_unit *u)
+{
+        static const rs_role roles[] = {RS_BN_GAMMA, RS_BN_BETA, RS_BN_MEAN, RS_BN_VAR};
+        const char *name;
+        if (u->has_conv && (!(name = name_of(k, &u->conv, RS_CONV_WEIGHT)) ||
+                                   !rs_filled(&k->ledger, name, "missing", "")))
+                return false;
+        for (int i = 0; u->has_bn && !k->s->folded && i < 4; i++)
+                if (!(name = name_of(k, &u->bn, roles[i])) ||
+                        !rs_filled(&k->ledger, name, "missing", ""))
+                        return false;
+        return true;
+}
+
 static bool
 add_unit(struct writing *k, const rs_unit *u)
 {
@@ -108,6 +124,8 @@ add_unit(struct writing *k, const rs_unit *u)
                 .rounding = &k->rounding};
         const char *names[6] = {NULL};
         rs_made made;
+        if (!rs_unit_whole(&k->w->set, u))
+                return miss_unit(k, u);
         if (!rs_unit_make(&k->w->set, u, &want, &k->arena, &made, k->err))
                 return false;
         k->ledger.sum->exact &= made.exact;
@@ -221,12 +239,13 @@ choose(struct writing *k, const rs_format *f, const char *names)
                 return true;
         if (!names)
                 k->s = rs_scheme_find(f->scheme ? f->scheme : "torchvision");
-        /* A format's own v2 names, where it has them. */
+        /* A v2 network under the v2 names of who has them: keras-v2 for keras; PyTorch's are
+         * timm's. */
         if (!names && k->s && w->info.recognised && w->set.net.preactivation &&
                 !k->s->preactivation) {
                 char v2[64];
                 snprintf(v2, sizeof v2, "%s-v2", k->s->name);
-                k->s = rs_scheme_find(v2) ? rs_scheme_find(v2) : k->s;
+                k->s = rs_scheme_find(v2) ? rs_scheme_find(v2) : rs_scheme_find("timm-v2");
         }
         if (w->info.recognised)
                 return true;
