@@ -105,7 +105,7 @@ miss_unit(struct writing *k, const rs_unit *u)
         if (u->has_conv && (!(name = name_of(k, &u->conv, RS_CONV_WEIGHT)) ||
                                    !rs_filled(&k->ledger, name, "missing", "")))
                 return false;
-        for (int i = 0; u->has_bn && !k->s->folded && i < 4; i++)
+        for (int i = 0; u->has_bn && !k->s->folded && k->s->modules[u->bn.module] && i < 4; i++)
                 if (!(name = name_of(k, &u->bn, roles[i])) ||
                         !rs_filled(&k->ledger, name, "missing", ""))
                         return false;
@@ -117,7 +117,7 @@ add_unit(struct writing *k, const rs_unit *u)
 {
         rs_want want = {.bias = u->has_conv &&
                                 (k->s->folded || rs_scheme_bias(k->s, &k->w->set.net, &u->conv)),
-                .bn = u->has_bn && !k->s->folded,
+                .bn = u->has_bn && !k->s->folded && k->s->modules[u->bn.module],
                 .epsilon = k->s->epsilon,
                 .dtype = (int32_t)(k->o ? k->o->dtype : 0),
                 .kernel = k->s->kernel,

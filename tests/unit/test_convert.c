@@ -16,20 +16,46 @@
 #include "unit.h"
 #include "weights/convert.h"
 
+/* A network of a variant, cut behind its second stage; drawn once, since a whole one has to be. */
+static resect_model *
+base(bool bottleneck, const char *variant)
+{
+        static struct {
+                bool bottleneck;
+                const char *variant;
+                void *bytes;
+                size_t size;
+        } drawn[6];
+        resect_error err;
+        size_t i = 0;
+        while (drawn[i].bytes &&
+                (drawn[i].bottleneck != bottleneck || strcmp(drawn[i].variant, variant) != 0))
+                i++;
+        if (!drawn[i].bytes) {
+                const resect_setting make[] = {{"name", bottleneck ? "resnet50" : "resnet18"},
+                        {"classes", "7"}, {"size", "32"}, {"variant", variant}},
+                                     cut = {"after", "layer2"};
+                resect_model *m = resect_edit_create("new", make, 4, NULL, NULL, &err);
+                ck_assert_msg(m != NULL, "%s", err.msg);
+                CK_OK(resect_edit_run(m, "truncate", &cut, 1, NULL, NULL, &err), err);
+                drawn[i].bottleneck = bottleneck;
+                drawn[i].variant = variant;
+                CK_OK(resect_model_write_memory(m, &drawn[i].bytes, &drawn[i].size, &err), err);
+                resect_model_free(m);
+        }
+        resect_model *m = resect_model_read_memory(drawn[i].bytes, drawn[i].size, NULL, &err);
+        ck_assert_msg(m != NULL, "%s", err.msg);
+        return m;
+}
+
 /* A small network as this scheme means it: its variant, its epsilon, biases where it has them. */
 static resect_model *
 network(const rs_scheme *s, bool bottleneck)
 {
         resect_error err;
-        const resect_setting make[] = {{"name", bottleneck ? "resnet50" : "resnet18"},
-                {"classes", "7"}, {"size", "64"},
-                {"variant", s->preactivation               ? "v2"
-                            : s->stride == RS_STRIDE_CONV1 ? "v1"
-                                                           : "v1.5"}},
-                             cut = {"after", "layer2"};
-        resect_model *m = resect_edit_create("new", make, 4, NULL, NULL, &err);
-        ck_assert_msg(m != NULL, "%s", err.msg);
-        CK_OK(resect_edit_run(m, "truncate", &cut, 1, NULL, NULL, &err), err);
+        resect_model *m = base(bottleneck, s->preactivation               ? "v2"
+                                           : s->stride == RS_STRIDE_CONV1 ? "v1"
+                                                                          : "v1.5");
         rs_set set;
         CK_OK(rs_set_of_model(&set, m, &err), err);
         rs_variant v = rs_variant_of_scheme(s, &set.net);
@@ -94,6 +120,14 @@ file_of(const rs_format *f)
         return scratch(name);
 }
 
+/* Whether values are computed on the way, not only moved: where a BatchNormalization has no place
+ * of its own. */
+static bool
+computes(const rs_scheme *s)
+{
+        return s->folded || (!s->preactivation && !s->modules[RS_DOWN_BN]);
+}
+
 /* Out, and, where the format is read, back in. */
 static void
 there_and_back(const rs_format *f, const rs_scheme *s, resect_model *m, const resect_tensor *want,
@@ -106,8 +140,8 @@ there_and_back(const rs_format *f, const rs_scheme *s, resect_model *m, const re
         ck_assert_ptr_nonnull(w);
         bool ok = resect_weights_write(w, path, f->name, s->name, NULL, &c, &err);
         ck_assert_msg(ok, "%s:%s: %s", f->name, s->name, err.msg);
-        ck_assert_msg(c.complete && (c.exact || s->folded), "%s:%s: complete %d, exact %d", f->name,
-                s->name, c.complete, c.exact);
+        ck_assert_msg(c.complete && (c.exact || computes(s)), "%s:%s: complete %d, exact %d",
+                f->name, s->name, c.complete, c.exact);
         resect_weights_free(w);
         if (!f->read)
                 return;
@@ -124,7 +158,7 @@ there_and_back(const rs_format *f, const rs_scheme *s, resect_model *m, const re
         resect_tensor got = answer(fresh);
         resect_difference d;
         CK_OK(resect_tensor_compare(&got, want, 0, 0, &d, &err), err);
-        ck_assert_msg(d.max_rel <= (s->folded ? 1e-4 : 0),
+        ck_assert_msg(d.max_rel <= (computes(s) ? 1e-4 : 0),
                 "%s:%s, taken for %s: outputs differ by %g", f->name, s->name, w->info.names,
                 d.max_rel);
         resect_tensor_free(&got);
@@ -132,13 +166,21 @@ there_and_back(const rs_format *f, const rs_scheme *s, resect_model *m, const re
         resect_weights_free(w);
 }
 
+/* Thousands of small files: that they are on the disk is not what is tested here. */
+static int
+no_fsync(int fd)
+{
+        (void)fd;
+        return 0;
+}
+
 static void
 walk(bool bottleneck)
 {
+        rs_hooks.fsync = no_fsync;
         size_t pairs = 0;
         for (size_t i = 0; rs_scheme_list(i); i++) {
                 const rs_scheme *s = rs_scheme_list(i);
-                resect_error err;
                 if (s->modules[RS_DATA_BN] && s->preactivation) {
                         /* the graph needs a norm on the picture, which resect_weights_graph adds:
                          * see convert.sh */
@@ -149,14 +191,14 @@ walk(bool bottleneck)
                 resect_tensor want = answer(m);
                 for (size_t k = 0; rs_format_list(k); k++) {
                         const rs_format *f = rs_format_list(k);
-                        if (!f->write)
+                        /* of the larger networks each scheme and each format, not each pair */
+                        if (!f->write || (bottleneck && i && k))
                                 continue;
                         scratch_make();
                         there_and_back(f, s, m, &want, bottleneck);
                         scratch_done();
                         pairs++;
                 }
-                (void)err;
                 resect_tensor_free(&want);
                 resect_model_free(m);
         }
