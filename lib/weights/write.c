@@ -232,6 +232,9 @@ static bool
 choose(struct writing *k, const rs_format *f, const char *names)
 {
         const resect_weights *w = k->w;
+        if (names && f->graph && f->scheme && strncmp(names, f->scheme, strlen(f->scheme)) != 0)
+                return rs_fail(k->err, RESECT_UNSUPPORTED, "%s has names of its own: leave :%s out",
+                        f->name, names);
         if (names && !(k->s = rs_scheme_find(names)))
                 return rs_fail(k->err, RESECT_ARG, "there are no names called '%s'", names);
         /* from one file to another the names stay, also when nobody knows what they mean */

@@ -43,6 +43,9 @@ says 'more than one file'
 resect-convert --names | sed '/^$/q' | awk '$2 == "yes" && $3 == "yes" && $1 != "onnx" { print $1, $4 ~ /^\./ ? $4 : "" }' >"$T/formats"
 check 'formats were found' test "$(wc -l <"$T/formats")" -ge 3
 while read -r format suffix; do
+        case $format in # these hold their own framework's tensors alone: tests/unit/test_convert has them
+        caffe | mxnet | ncnn) continue ;;
+        esac
         status 0 resect-convert --to "$format:torchvision" "$T/small.onnx" -o "$T/$format$suffix"
         says '0 unmatched'
         says 'compared'

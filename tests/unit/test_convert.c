@@ -128,8 +128,10 @@ computes(const rs_scheme *s)
         return s->folded || (!s->preactivation && !s->modules[RS_DOWN_BN]);
 }
 
-/* Out, and, where the format is read, back in. */
-static void
+/* Out, and, where the format is read, back in. A format may say that it cannot hold another
+   framework's tensors (a scalar, a name), but not those that it usually has; true when it held
+   these. */
+static bool
 there_and_back(const rs_format *f, const rs_scheme *s, resect_model *m, const resect_tensor *want,
         bool bottleneck)
 {
@@ -139,12 +141,17 @@ there_and_back(const rs_format *f, const rs_scheme *s, resect_model *m, const re
         resect_weights *w = resect_weights_of_model(m, &err);
         ck_assert_ptr_nonnull(w);
         bool ok = resect_weights_write(w, path, f->name, s->name, NULL, &c, &err);
+        bool own = !f->scheme || !strncmp(f->scheme, s->name, strlen(f->scheme));
+        if (!ok && err.code == RESECT_UNSUPPORTED && f->scheme && !own) {
+                resect_weights_free(w);
+                return false;
+        }
         ck_assert_msg(ok, "%s:%s: %s", f->name, s->name, err.msg);
         ck_assert_msg(c.complete && (c.exact || computes(s)), "%s:%s: complete %d, exact %d",
                 f->name, s->name, c.complete, c.exact);
         resect_weights_free(w);
         if (!f->read)
-                return;
+                return true;
         w = resect_weights_read(path, NULL, &err);
         ck_assert_msg(w != NULL, "%s:%s: %s", f->name, s->name, err.msg);
         ck_assert_msg(w->info.recognised, "%s:%s: %s", f->name, s->name, w->info.why_not);
@@ -158,12 +165,15 @@ there_and_back(const rs_format *f, const rs_scheme *s, resect_model *m, const re
         resect_tensor got = answer(fresh);
         resect_difference d;
         CK_OK(resect_tensor_compare(&got, want, 0, 0, &d, &err), err);
-        ck_assert_msg(d.max_rel <= (computes(s) ? 1e-4 : 0),
+        ck_assert_msg(d.max_rel <= (computes(s)  ? 1e-4
+                                           : own ? 0
+                                                 : 1e-6),
                 "%s:%s, taken for %s: outputs differ by %g", f->name, s->name, w->info.names,
                 d.max_rel);
         resect_tensor_free(&got);
         resect_model_free(fresh);
         resect_weights_free(w);
+        return true;
 }
 
 /* Thousands of small files: that they are on the disk is not what is tested here. */
@@ -195,9 +205,8 @@ walk(bool bottleneck)
                         if (!f->write || (bottleneck && i && k))
                                 continue;
                         scratch_make();
-                        there_and_back(f, s, m, &want, bottleneck);
+                        pairs += there_and_back(f, s, m, &want, bottleneck);
                         scratch_done();
-                        pairs++;
                 }
                 resect_tensor_free(&want);
                 resect_model_free(m);
