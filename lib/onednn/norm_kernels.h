@@ -2,7 +2,7 @@
 /*
  * Batch normalisation, with the residual's addition and the ReLU behind it, forward and backward; the sum of two tensors; the
  * global average. None of it allocates or fails. Every function gives the same bits on any number of threads and any set of
- * instructions.
+ * instructions (but for bfloat16 that is subnormal: rows.h).
  *
  * A tensor is [N, C / block, S, block], S = H * W, of float32 or bfloat16: block 16 and 8 are oneDNN's nChw16c and nChw8c, with C
  * padded up to whole blocks by zeros, which stay zeros; block 1 is NCHW; block C is NHWC, which has no padding.

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
  * The kernels of rows.inc.h for each element type and set of instructions, in the compilers' own
- * vectors, and the choice among them. bfloat16 is rounded to nearest, ties to even, by arithmetic
- * on the bits: the processor's instruction for it (avx512_bf16) takes subnormals for zero, so that
- * results would depend on the machine.
+ * vectors, and the choice among them. bfloat16 is rounded to nearest, ties to even: by arithmetic
+ * on the bits, or by the processor's instruction for it (avx512_bf16), a tenth of the work, which
+ * takes subnormals for zero.
  */
 #include "onednn/rows.h"
 
@@ -58,6 +58,14 @@ typedef uint16_t T_bf16;
 #define CUT_bf16(p, v) TO_16(p, (U)(v) >> 16)
 #define STORE_bf16(p, v) CUT_bf16(p, NAME(nearest)(v))
 #define ROUND_bf16(v) ((V)((U)NAME(nearest)(v) & 0xffff0000))
+/* Numbers of 32 bits with an empty half, and the processor's own rounding. */
+typedef uint16_t T_native;
+#define LOAD_native LOAD_bf16
+#define STORE_native(p, v) \
+        _mm256_storeu_si256((__m256i *)(p), (__m256i)_mm512_cvtneps_pbh((__m512)(v)))
+#define CUT_native STORE_native
+#define ROUND_native(v) \
+        ((V)((U)_mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)(v))) << 16))
 #define T PASTE(T, TYPE)
 #define LOAD PASTE(LOAD, TYPE)
 #define STORE PASTE(STORE, TYPE)
@@ -149,12 +157,22 @@ TABLE(avx2)
 #define TYPE bf16
 #include "onednn/rows.inc.h"
 TABLE(avx512)
+
+#undef TARGET
+#undef TYPE
+#define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")))
+#define TYPE native
+#include "onednn/rows.inc.h"
+static const rs_row_kernels native = {
+        avx512_native_sums, avx512_native_apply, avx512_native_gather, avx512_native_spread};
 #endif
 
 const rs_row_kernels *
 rs_row_kernels_list(size_t i, bool bf16)
 {
 #ifdef RS_X86
+        if (bf16 && __builtin_cpu_supports("avx512bf16") && !i--)
+                return &native;
         if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
                 __builtin_cpu_supports("avx512vl") && !i--)
                 return &avx512_tables[bf16];

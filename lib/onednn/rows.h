@@ -2,7 +2,8 @@
 /*
  * The arithmetic under norm_kernels.c, on rows of sixteen neighbouring elements. Whatever the layout, element l of a row has
  * the parameters of lane l, so that a row needs no knowledge of channels. A kernel exists once an element type and a set of
- * instructions; all of them do the same operations in the same order (no fused multiply-add), and so give the same bits.
+ * instructions; all of them do the same operations in the same order (no fused multiply-add), and so give the same bits, but for
+ * subnormal bfloat16, which some machines round to zero.
  */
 #ifndef RS_ONEDNN_ROWS_H
 #define RS_ONEDNN_ROWS_H

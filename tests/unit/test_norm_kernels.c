@@ -629,8 +629,17 @@ START_TEST(sums_and_means)
 }
 END_TEST
 
-/* Every set of instructions makes the same bits of the same rows, among them infinities, NaN and
- * subnormals. */
+/* A bfloat16 as processors that know the type round to it: what is subnormal is zero. */
+static double
+flushed(const void *tensor, bool bf16, size_t i)
+{
+        const double v = rs_load(tensor, bf16 ? RESECT_BFLOAT16 : RESECT_FLOAT, i);
+
+        return bf16 && fabs(v) < 0x1p-126 ? copysign(0, v) : v;
+}
+
+/* Every set of instructions makes the same bits of the same rows, among them infinities, NaN and,
+ * but for bfloat16, subnormals. */
 START_TEST(same_on_every_machine)
 {
         enum { ROWS = 21, N = ROWS * RS_LANES };
@@ -667,9 +676,8 @@ START_TEST(same_on_every_machine)
                         }
                         for (int s = 0; s < RS_STREAMS; s++)
                                 for (size_t e = 0; e < N; e++) {
-                                        const int dtype = bf16 ? RESECT_BFLOAT16 : RESECT_FLOAT;
-                                        const double got = rs_load(tensors[s], dtype, e),
-                                                     want = rs_load(first[i][s], dtype, e);
+                                        const double got = flushed(tensors[s], bf16, e),
+                                                     want = flushed(first[i][s], bf16, e);
                                         ck_assert_msg(got == want ? signbit(got) == signbit(want)
                                                                   : isnan(got) && isnan(want),
                                                 "set %zu, kernel %zu, stream %d, element %zu: %g, "
