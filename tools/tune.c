@@ -195,6 +195,35 @@ read_augment(resect_augment *a, bool pictures)
         free(text);
 }
 
+/* An option of another optimiser or schedule than the one in use would be parsed and then
+ * forgotten: that is refused. */
+static void
+refuse_idle(const char *optimizer, const char *schedule)
+{
+        static const struct {
+                const char *option, *of, *names[3];
+        } needs[] = {{"momentum", "optimizer", {"sgd"}}, {"nesterov", "optimizer", {"sgd"}},
+                {"betas", "optimizer", {"adamw"}}, {"lr-floor", "schedule", {"cosine", "restarts"}},
+                {"step-every", "schedule", {"step"}}, {"step-factor", "schedule", {"step"}},
+                {"restart-every", "schedule", {"restarts"}},
+                {"restart-stretch", "schedule", {"restarts"}}};
+        for (size_t i = 0; i < sizeof needs / sizeof *needs; i++) {
+                const char *in_use = !strcmp(needs[i].of, "schedule") ? schedule : optimizer;
+                bool used = false;
+                for (const char *const *name = needs[i].names; *name; name++)
+                        used |= !strcmp(in_use, *name);
+                if (cli_given(needs[i].option) && !used)
+                        cli_die("--%s does nothing with --%s %s", needs[i].option, needs[i].of,
+                                in_use);
+        }
+        if (cli_given("save-every") && !cli_given("state"))
+                cli_die("--save-every belongs to --state FILE");
+        if (cli_given("points") && !cli_given("find-lr"))
+                cli_die("--points belongs to --find-lr");
+        if (cli_given("no-cache") && (cli_given("cache-size") || cli_given("cache-dir")))
+                cli_die("--cache-size and --cache-dir do nothing with --no-cache");
+}
+
 static void
 read_optimiser(resect_train_options *o)
 {
@@ -275,6 +304,7 @@ read_options(resect_train_options *o, const resect_data *d)
         o->epochs = (size_t)cli_integer("epochs", 10, 1, 1000000);
         o->batch = (size_t)cli_integer("batch", 32, 1, 1000000);
         read_optimiser(o);
+        refuse_idle(o->optimizer, o->schedule ? o->schedule : "cosine");
         read_rates(o);
         read_weights(o, d);
         read_augment(&o->augment, !resect_data_raw_shape(d, (int64_t[3]){0}));

@@ -119,8 +119,9 @@ drop_unreadable(resect_data *d, const resect_data_options *o, resect_error *err)
         d->n_samples = n;
         if (d->n_skipped && (n == 0 || (!o->skip_bad && d->n_skipped > all / 100)))
                 return rs_fail(err, RESECT_FORMAT,
-                        "%s: %zu of %zu pictures cannot be read; the first is %s: %s", d->path,
-                        d->n_skipped, all, d->skipped[0].name, d->skipped[0].text);
+                        "%s: %zu of %zu pictures cannot be read%s; the first is %s: %s", d->path,
+                        d->n_skipped, all, n ? " (--skip-bad goes on without them)" : "",
+                        d->skipped[0].name, d->skipped[0].text);
         return true;
 }
 

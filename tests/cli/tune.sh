@@ -55,26 +55,121 @@ says "resect-head --classes 2"
 refuses resect-eval "$T/a.onnx" "$T/data" --split test
 check "nothing was written" test ! -e "$T/x.onnx"
 
-# Every option does something: the model that comes out is another one, or the words say it.
-differs() {
-        status 0 tune -o "$T/d.onnx" "$@"
-        check "$* changes the result" test "$(cksum <"$T/d.onnx")" != "$(cksum <"$T/a0.onnx")"
-}
-tune --no-history -o "$T/a0.onnx" --quiet
-for o in "--momentum 0.5" "--nesterov" "--weight-decay 0.1" "--weight-decay 0.1 --no-bias-decay" "--clip 0.1" "--optimizer adamw" \
-        "--optimizer adamw --betas 0.8,0.9" "--schedule constant" "--schedule step --step-every 1 --step-factor 0.5" "--schedule onecycle" \
-        "--schedule restarts --restart-every 1 --restart-stretch 1" "--warmup 1" "--lr-floor 0.5" "--lr-stage layer1=0.1,head=2" \
-        "--thaw-every 1" "--bn-unbiased" "--label-smoothing 0.1" "--class-weights balanced" "--class-weights 1,2,3" "--mixup 0.3" \
-        "--augment flip" "--augment pad=1" "--no-shuffle" "--per-class 10" "--seed 7" "--input mean=0,0,0"; do
+# Every option does something: the model that comes out is another one than with the rest of the same line (before the bar) alone.
+while IFS='|' read -r with option; do
         # shellcheck disable=SC2086
-        differs --no-history $o
-done
+        tune --no-history --quiet -o "$T/without.onnx" $with
+        # shellcheck disable=SC2086
+        status 0 tune --no-history --quiet -o "$T/d.onnx" $with $option
+        check "$option changes the result (with '$with')" test "$(cksum <"$T/d.onnx")" != "$(cksum <"$T/without.onnx")"
+done <<'PAIRS'
+|--epochs 2
+|--batch 8
+|--lr 0.04
+|--momentum 0.5
+|--nesterov
+|--weight-decay 0.1
+--weight-decay 0.1|--no-bias-decay
+|--clip 0.1
+|--optimizer adamw
+--optimizer adamw|--betas 0.8,0.999
+--optimizer adamw|--betas 0.9,0.9
+--optimizer adamw|--weight-decay 0.5
+|--schedule constant
+|--schedule onecycle
+--schedule step|--step-every 2
+--schedule step|--step-factor 0.5
+--schedule restarts|--restart-every 0.5
+--schedule restarts --restart-every 0.5|--restart-stretch 1
+--schedule restarts|--lr-floor 0.5
+|--warmup 1
+|--lr-floor 0.5
+|--lr-stage layer1=0.1
+|--lr-stage head=2
+|--thaw-every 1
+|--bn-unbiased
+|--label-smoothing 0.1
+|--class-weights balanced
+|--class-weights 1,2,3
+|--mixup 0.3
+|--augment flip
+|--augment pad=1
+|--augment crop
+--augment crop|--augment crop=0.9
+|--augment jitter=0.3
+|--no-shuffle
+|--val 0.1
+|--per-class 10
+|--seed 7
+|--input mean=0,0,0
+PAIRS
+tune --no-history -o "$T/a0.onnx" --quiet
 status 0 tune --no-history -o "$T/d.onnx" --by-index
 same "$T/d.onnx" "$T/a0.onnx"
 status 0 tune --find-lr --points 20
 says "suggestion: --lr"
 status 0 tune --find-lr --points 20 --json
 says '"suggestion"'
+check "20 rates were tried at most" test "$(grep -c '"lr"' "$T/out")" -le 20
+at20=$(grep -c '"lr"' "$T/out")
+status 0 tune --find-lr --points 40 --json
+check "more of 40 than of 20" test "$(grep -c '"lr"' "$T/out")" -gt "$at20"
+
+# What would be parsed and forgotten is refused.
+while read -r o; do
+        # shellcheck disable=SC2086
+        refuses tune -o "$T/x.onnx" $o
+done <<'IDLE'
+--optimizer adamw --momentum 0.9
+--optimizer adamw --nesterov
+--betas 0.9,0.99
+--schedule onecycle --lr-floor 0.1
+--step-every 1
+--step-factor 0.5
+--schedule step --restart-every 1
+--restart-stretch 1
+--save-every 5
+--points 10
+--no-cache --cache-size 1G
+--no-cache --cache-dir /tmp
+--augment flip --no-augment
+IDLE
+
+# Classes: those that are named, in the order in which they are named.
+resect-head --replace --classes 2 --no-history --quiet "$M" -o "$T/two.onnx"
+status 0 resect-tune "$T/two.onnx" "$T/data" --classes 2,0 --epochs 1 --val 0 --no-history --log "$T/two.jsonl" -o "$T/d.onnx"
+check "two steps: 60 pictures are of these classes" test "$(grep -c '"step"' "$T/two.jsonl")" -eq 2
+status 0 resect-tune "$T/two.onnx" "$T/data" --classes 0,2 --epochs 1 --val 0 --no-history -o "$T/e.onnx"
+check "the order of classes is that of outputs" test "$(cksum <"$T/d.onnx")" != "$(cksum <"$T/e.onnx")"
+
+# Picture files: augmented unless told otherwise; one that cannot be read is too much out of nine, unless told otherwise.
+mkdir -p "$T/files/across" "$T/files/down"
+n=0
+while read -r png; do
+        n=$((n + 1))
+        printf '%s' "$png" | base64 -d >"$T/files/$([ $n -le 4 ] && echo across || echo down)/$n.png"
+done <<'PNG'
+iVBORw0KGgoAAAANSUhEUgAAAAgAAAAIAQAAAADsdIMmAAAAGElEQVR42mMoZ9jP8J3pPwMDAyMTPwMDACSeA0E3YpBgAAAAAElFTkSuQmCC
+iVBORw0KGgoAAAANSUhEUgAAAAgAAAAIAQAAAADsdIMmAAAAGElEQVR42mP4z3SDWYTJgUGAqYBBgIEBACBFAsVuYqj+AAAAAElFTkSuQmCC
+iVBORw0KGgoAAAANSUhEUgAAAAgAAAAIAQAAAADsdIMmAAAAGElEQVR42mP4zXSESYGZh4mDgYGBgUEBABs/Ah3zAtvpAAAAAElFTkSuQmCC
+iVBORw0KGgoAAAANSUhEUgAAAAgAAAAIAQAAAADsdIMmAAAAGElEQVR42mP4z/SA6S/Df+aDDEwMDAwMADPUBKbwwBcyAAAAAElFTkSuQmCC
+iVBORw0KGgoAAAANSUhEUgAAAAgAAAAIAQAAAADsdIMmAAAAGElEQVR42mOYwPCBiYH5A8MPph/MDAw3ACnmBUMX/C0vAAAAAElFTkSuQmCC
+iVBORw0KGgoAAAANSUhEUgAAAAgAAAAIAQAAAADsdIMmAAAAGElEQVR42mMoYGJi+MD8g/knwwcmFmYlACXPBHdV4P5SAAAAAElFTkSuQmCC
+iVBORw0KGgoAAAANSUhEUgAAAAgAAAAIAQAAAADsdIMmAAAAGElEQVR42mP4wCzB8IXpDxMzgyHDByZGACbdBCdmpT/TAAAAAElFTkSuQmCC
+iVBORw0KGgoAAAANSUhEUgAAAAgAAAAIAQAAAADsdIMmAAAAGUlEQVR42mPYxPCY6S/zB4YNDF+ZzRhuAAA0qQY+ow4nsgAAAABJRU5ErkJggg==
+PNG
+files() { resect-tune "$T/two.onnx" "$T/files" --epochs 1 --batch 4 --val 0 --no-history "$@"; }
+status 0 files -o "$T/d.onnx"
+status 0 files --augment crop,flip -o "$T/e.onnx"
+same "$T/d.onnx" "$T/e.onnx"
+status 0 files --no-augment -o "$T/e.onnx"
+check "--no-augment changes the result" test "$(cksum <"$T/d.onnx")" != "$(cksum <"$T/e.onnx")"
+head -c 40 "$T/files/down/8.png" >"$T/files/down/9.png"
+refuses files -o "$T/x.onnx"
+says "--skip-bad"
+status 0 files --no-augment --skip-bad -o "$T/d.onnx"
+says "9.png"
+same "$T/d.onnx" "$T/e.onnx"
 
 # A frozen trunk: features once, in memory or in a file, or afresh; the same bits.
 resect-freeze "$M" --all-but-head -o "$T/frozen.onnx" --no-history
@@ -90,12 +185,28 @@ same "$T/f1.onnx" "$T/f3.onnx"
 status 0 tune --epochs 20 --lr 0 --patience 2 -o "$T/d.onnx"
 says "epoch 3/20"
 says "kept epoch 1 of 3"
-# the metric chooses: the epoch that is kept is the log's best one
-best() { sed -n "s/.*\"epoch\":\([0-9]*\),.*\"validation\":{.*\"$1\":\([0-9.]*\).*/\2 \1/p" "$T/m.jsonl" | sort -g | head -1 | cut -d' ' -f2; }
-status 0 tune --epochs 12 --schedule constant --metric loss --log "$T/m.jsonl" -o "$T/d.onnx"
-says "kept epoch $(best loss) of 12"
-status 0 tune --epochs 12 --schedule constant --metric balanced --patience 5 --log "$T/m.jsonl" -o "$T/d.onnx"
-says "kept epoch"
+# the metric chooses: the epoch that is kept is the log's best one, of equals that of the least loss
+M=$T/small.onnx
+best() { # NAME r|'': of the largest, or smallest
+        sed -n "s/.*\"epoch\":\([0-9]*\),.*\"validation\":{.*\"loss\":\([0-9.]*\)\(.*\)/\1 \2 \"loss\":\2\3/p" "$T/m.jsonl" |
+                sed "s/^\([^ ]* [^ ]*\) .*\"$1\":\([0-9.]*\).*/\2 \1/" | sort -s -k "1,1g${2-}" -k 3,3g | sed -n '1s/^[^ ]* \([^ ]*\).*/\1/p'
+}
+for run in 3:9 10:10; do # rates and seeds for which the metrics disagree
+        for metric in loss: top1:r balanced:r macro-f1:r; do
+                status 0 tune --epochs 12 --schedule constant --lr ${run%:*} --seed ${run#*:} --kernels reference --metric ${metric%:*} \
+                        --log "$T/m.jsonl" -o "$T/d.onnx"
+                kept=$(best "$(echo ${metric%:*} | tr - _)" ${metric#*:})
+                says "kept epoch $kept of 12"
+                echo "$kept" >>"$T/kept$run"
+        done
+done
+check "each metric chooses by itself" test "$(paste -d , "$T/kept3:9" "$T/kept10:10" | sort -u | wc -l)" -eq 4
+# a part frozen that ends in maps: computed once only when asked
+resect-freeze "$T/small.onnx" --until layer1 --no-history --quiet -o "$T/part.onnx"
+status 0 resect-tune "$T/part.onnx" "$T/data" --epochs 1 --val 0.3 -o "$T/d.onnx"
+check "maps are not kept by themselves" sh -c '! grep -q "computed once" "$1"' sh "$T/err"
+status 0 resect-tune "$T/part.onnx" "$T/data" --epochs 1 --val 0.3 --cache -o "$T/d.onnx"
+says "computed once for 90 pictures"
 resect-freeze "$T/frozen.onnx" --match '*' -o "$T/solid.onnx" --no-history
 refuses resect-tune "$T/solid.onnx" "$T/data" -o "$T/x.onnx"
 says "nothing to train"

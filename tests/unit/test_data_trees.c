@@ -93,7 +93,8 @@ static const struct row rows[] = {
                 "note ants: 2 entries that are no pictures not looked at, first Thumbs.db\n",
                 {.val = 0}},
         {"too many bad pictures", "ants/1.png=1 ants/2.jpg=cut bees/3.png=3", NULL,
-                "FORMAT DATA: 1 of 3 pictures cannot be read; the first is ants/2.jpg: JPEG: cut "
+                "FORMAT DATA: 1 of 3 pictures cannot be read (--skip-bad goes on without them); "
+                "the first is ants/2.jpg: JPEG: cut "
                 "short or damaged\n",
                 {.val = 0}},
         {"bad pictures, gone on",
@@ -200,7 +201,8 @@ static const struct row rows[] = {
         {"manifest of nothing", "1.png=1", "# nothing\n\n",
                 "FORMAT DATA/m.tsv: names no pictures\n", {.val = 0}},
         {"manifest, missing picture", "1.png=1", "1.png\ta\n2.png\ta\n",
-                "FORMAT DATA: 1 of 2 pictures cannot be read; the first is 2.png: No such file or "
+                "FORMAT DATA: 1 of 2 pictures cannot be read (--skip-bad goes on without them); "
+                "the first is 2.png: No such file or "
                 "directory\n",
                 {.val = 0}},
         {"manifest, only other classes", "1.png=1 2.png=2", "1.png\tants\n2.png\tbees\n",
