@@ -8,12 +8,14 @@ UNIT_LIBS = libcore.la $(CHECK_LIBS)
 AM_CFLAGS += $(CHECK_CFLAGS)
 TEST_EXTENSIONS = .sh
 # Real models and pictures are in $RESECT_REAL, or in a folder real/ of a neighbour of the source's; tests that want them skip without.
+# It is found here and exported, so that distcheck's copy of the source, which has other neighbours, looks in the same place.
+RESECT_REAL ?= $(firstword $(wildcard $(abs_top_srcdir)/../*/real))
+export RESECT_REAL
 # A test runs on one thread unless it says otherwise: make -j runs several tests at once, and threads that wait for each other on
 # a busy machine take many times as long. Kernels chosen by timing are remembered in a folder of the build.
 AM_TESTS_ENVIRONMENT = \
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS-1}; export OMP_NUM_THREADS; \
 	OMP_WAIT_POLICY=$${OMP_WAIT_POLICY-passive}; export OMP_WAIT_POLICY; \
-	RESECT_REAL=$${RESECT_REAL-$$(echo '$(abs_top_srcdir)'/../*/real)}; export RESECT_REAL; \
 	XDG_CACHE_HOME='$(abs_top_builddir)/tests/cache'; export XDG_CACHE_HOME; \
 	RESECT_BIN='$(abs_top_builddir)/tools'; export RESECT_BIN; \
 	RESECT_SRC='$(abs_top_srcdir)'; export RESECT_SRC; \
