@@ -247,6 +247,13 @@ rs_checkpoint_read(const char *path, const rs_format *format, uint64_t max_size,
 }
 
 void
+rs_checkpoint_rest(const rs_checkpoint *c)
+{
+        for (struct rs_kept_input *k = c->inputs; k; k = k->next)
+                rs_input_rest(k->in);
+}
+
+void
 rs_checkpoint_free(rs_checkpoint *c)
 {
         if (!c)

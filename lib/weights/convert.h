@@ -15,6 +15,9 @@ struct resect_weights {
         resect_weights_info info;
 };
 
+/* Gives the memory of its mapped files back until it is looked at again. */
+void rs_weights_rest(const resect_weights *w);
+
 /* One side's tensors: what has become of each. */
 typedef struct rs_fate {
         const char *tensor, *state, *detail;

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "edit/run.h"
+#include "io/input.h"
 #include "tensor/dtype.h"
 #include "weights/convert.h"
 
@@ -15,8 +16,19 @@ struct proving {
         const resect_weights *a, *b;
         double tolerance; /* 0: to the bit */
         size_t compared;
+        size_t looked_at; /* bytes, since the files' memory was given back */
         resect_error *err;
 };
+enum { REST_AFTER = 8 << 20 };
+
+void
+rs_weights_rest(const resect_weights *w)
+{
+        if (w->checkpoint)
+                rs_checkpoint_rest(w->checkpoint);
+        if (w->model)
+                rs_input_rest(w->model->input);
+}
 
 static bool
 differ(struct proving *p, const char *name, size_t at, double x, double y)
@@ -64,6 +76,12 @@ same(struct proving *p, const char *name, const rs_entry *x, const rs_entry *y)
         }
         p->compared += ok;
         rs_arena_free(&scratch);
+        p->looked_at += x->bytes + y->bytes;
+        if (p->looked_at > REST_AFTER) {
+                rs_weights_rest(p->a);
+                rs_weights_rest(p->b);
+                p->looked_at = 0;
+        }
         return ok;
 }
 

@@ -95,6 +95,8 @@ const rs_entry *rs_checkpoint_find(const rs_checkpoint *c, const char *name); /*
 rs_checkpoint *rs_checkpoint_read(
         const char *path, const struct rs_format *format, uint64_t max_size, resect_error *err) RESECT_MUST;
 void rs_checkpoint_free(rs_checkpoint *c); /* NULL is fine */
+/* Gives the memory of its mapped files back until it is looked at again. */
+void rs_checkpoint_rest(const rs_checkpoint *c);
 
 /* permute.c: dst[i0][i1]... = src[i0 * strides[0] + i1 * strides[1] + ...]: dims are dst's, strides are src's, in elements of width
    bytes. For every layout, Fortran order and PyTorch's strides alike. The caller has checked that src reaches that far

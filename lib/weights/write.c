@@ -331,6 +331,7 @@ resect_weights_write(const resect_weights *w, const char *path, const char *form
                         writing.n_meta = w->checkpoint->n_meta;
                 }
                 ok = rs_format_write(f, &writing, err);
+                rs_weights_rest(w);
         }
         out->rounded = k.rounding.tensors;
         out->max_abs = k.rounding.max_abs;
