@@ -19,6 +19,7 @@
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
 #define ALWAYS __attribute__((always_inline))
+enum { PAGE = 4096 };
 
 /* Vectors for VL floats: V and I of floats and their bits, U the bits unsigned, B as many bfloat16,
  * E half as many floats, D as many doubles as E has floats. VU, BU, EU, DU: as they lie in memory.

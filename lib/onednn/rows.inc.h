@@ -13,6 +13,16 @@
 #define LANES(array) (*(const VU *)((array) + v * VL))
 /* Vector v of row i of a stream. */
 #define AT(stream) ((stream) + at + i * stride + v * VL)
+/* Fetches what a stream has a page further on: the processor's own prefetching ends with each page, so that a first pass over what
+ * is no longer in a cache takes a quarter longer without this. Where rows are not neighbours, what
+ * follows in memory is not what comes next. */
+#define FETCH(stream)                                                                                      \
+        do {                                                                                               \
+                if (v == 0 && stride == RS_LANES) {                                                        \
+                        UNROLL for (size_t i = 0; i < n; i += sizeof(float) / sizeof(T))                   \
+                                __builtin_prefetch((const void *)((uintptr_t)AT(stream) + PAGE));          \
+                }                                                                                          \
+        } while (0)
 /* Calls f for all rows, so many at a time, then one by one. What is absent is NULL in the call, so that f is compiled without. */
 #define FOR_ROWS(most, f, ...)                                          \
         do {                                                            \
@@ -68,6 +78,7 @@ NAME(sums_of)(const T *x, D *sum, D *squares, size_t at, size_t stride, const rs
         {
                 const V m = LANES(l->m);
                 V s[8], q[8];
+                FETCH(x);
                 EACH_ROW
                 {
                         s[i] = LOAD(AT(x)) - m;
@@ -98,6 +109,8 @@ NAME(apply_to)(const T *x, const T *residual, T *out, bool relu, size_t at, size
         EACH
         {
                 const V m = LANES(l->m), a = LANES(l->a), b = LANES(l->b);
+                if (residual)
+                        FETCH(residual);
                 EACH_ROW
                 {
                         V y = b;
@@ -139,6 +152,13 @@ NAME(gather_of)(const T *dy, const T *dy2, const T *y, const T *x, T *gout, T *o
         {
                 const V m = LANES(l->m), a = LANES(l->a);
                 V g[8], q[8];
+                FETCH(dy);
+                if (dy2)
+                        FETCH(dy2);
+                if (y)
+                        FETCH(y);
+                if (x)
+                        FETCH(x);
                 EACH_ROW
                 {
                         V both = LOAD(AT(dy));
@@ -208,4 +228,5 @@ NAME(spread)(const rs_rows *r, rs_lanes *l)
 #undef EACH_ROW
 #undef LANES
 #undef AT
+#undef FETCH
 #undef FOR_ROWS

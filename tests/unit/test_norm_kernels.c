@@ -198,6 +198,14 @@ run_forward(const rs_bn_shape *b, rs_bn bn, const double *x, const double *resid
         bn.residual = pr;
         bn.y = in_place == 1 ? px : in_place == 2 ? pr : py;
         rs_bn_forward(b, &bn);
+        if (!in_place && bn.saved && (bn.training || bn.mean)) {
+                bn.y = new_bytes(bytes(b));
+                memset(bn.y, 0x7f, bytes(b));
+                rs_bn_again(b, &bn);
+                ck_assert_mem_eq(bn.y, py, bytes(b));
+                free(bn.y);
+                bn.y = py;
+        }
         if (bn.y != px)
                 free(px);
         if (bn.y != pr)
@@ -345,6 +353,33 @@ reference_backward(const rs_bn_shape *b, const rs_bn_grad *grad, const double *x
 
 enum { WITH_Y = 1, WITH_DY2 = 2, WITH_DRES = 4, WITH_SUMS = 8, SETS = 16 };
 
+/* Without dx, everything else is as with it. Leaves the sums as they were. */
+static void
+check_without_dx(const rs_bn_shape *b, rs_bn_grad grad)
+{
+        const size_t sums = b->c * sizeof(float);
+        rs_bn_grad with = grad;
+        void *all[] = {new_bytes(bytes(b)), new_bytes(bytes(b)), new_bytes(bytes(b)),
+                new_bytes(sums), new_bytes(sums), new_bytes(sums), new_bytes(sums)};
+
+        with.dx = all[0];
+        with.dres = grad.dres ? all[1] : NULL;
+        with.dscale = grad.dscale ? all[3] : NULL;
+        with.dshift = grad.dshift ? all[4] : NULL;
+        rs_bn_backward(b, &with);
+        grad.dx = NULL;
+        grad.dres = with.dres ? all[2] : NULL;
+        grad.dscale = with.dscale ? all[5] : NULL;
+        grad.dshift = with.dshift ? all[6] : NULL;
+        grad.x = grad.dscale ? grad.x : NULL;
+        rs_bn_backward(b, &grad);
+        ck_assert_mem_eq(all[1], all[2], bytes(b));
+        ck_assert_mem_eq(all[3], all[5], sums);
+        ck_assert_mem_eq(all[4], all[6], sums);
+        for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+                free(all[i]);
+}
+
 /* dx in a buffer of its own (0), in dy's (1) or in dy2's; dres in dy2's where that is free. */
 static void
 check_backward(rs_bn_shape b, const rs_bn_grad *given, const double *x, const double *dy,
@@ -380,6 +415,8 @@ check_backward(rs_bn_shape b, const rs_bn_grad *given, const double *x, const do
                                                 : own_res;
                 grad.dscale = with & WITH_SUMS ? dscale : NULL;
                 grad.dshift = with & WITH_SUMS ? dshift : NULL;
+                if (!t)
+                        check_without_dx(&b, grad);
                 rs_bn_backward(&b, &grad);
                 double *dx = get(&b, grad.dx), *g = grad.dres ? get(&b, grad.dres) : NULL;
                 for (size_t i = 0; i < n; i++) {
