@@ -23,8 +23,9 @@ static const struct {
         {CLI_READ, {"max-size", "BYTES",
                            "let a compressed model grow to BYTES at most (K, M, G; 8G)"}},
         {CLI_READ, {"allow-hard-links", NULL, "open external data that has other names too"}},
-        {CLI_RUN,
-                {"threads", "N", "use N threads (0: all processors); results do not depend on it"}},
+        {CLI_RUN, {"threads", "N",
+                          "use N threads (0: all processors); bits depend on it with fast kernels "
+                          "alone"}},
         {CLI_RUN, {"kernels", "WHICH", "auto, fast or reference"}},
         {CLI_RUN, {"precision", "TYPE", "what fast kernels compute in: f32 or bf16 (f32)"}},
         {CLI_RUN, {"exact", NULL, "fast kernels without Winograd's method, which rounds more"}},
@@ -233,6 +234,21 @@ cli_program(void)
         return name;
 }
 
+/* Once, before anything is computed. */
+static void
+note_precision(void)
+{
+        if (cli_precision() != RESECT_PRECISION_BF16 || resect_fast_bf16())
+                return;
+        if (*resect_fast_name())
+                cli_note("--precision bf16: this machine has no bfloat16 instructions (%s); it "
+                         "computes in float32",
+                        resect_fast_name());
+        else
+                cli_note("--precision bf16: this build has no fast kernels; it computes in "
+                         "float32");
+}
+
 static void
 print_version(void)
 {
@@ -262,6 +278,7 @@ cli_start(const cli_tool *tool, int argc, char **argv)
         if (tool->common & CLI_RUN) {
                 cli_threads();
                 cli_kernels();
+                note_precision();
         }
         if (tool->common & CLI_SEED)
                 cli_seed();

@@ -35,17 +35,38 @@ fill(resect_tensor *t, uint64_t seed)
         }
 }
 
+static bool
+is_view(const resect_step *s)
+{
+        return !strcmp(s->kernels, "view");
+}
+
+/* The part of the time that the reference kernels take. */
+static double
+reference_share(const resect_plan *p, const resect_exec *e)
+{
+        double total = 0, reference = 0;
+        resect_step s;
+        for (size_t i = 0; resect_plan_step(p, i, &s); i++) {
+                double seconds = resect_exec_step_seconds(e, i);
+                total += seconds;
+                reference += strcmp(s.kernels, "reference") ? 0 : seconds;
+        }
+        return total > 0 ? reference / total : 0;
+}
+
 static json_t *
 profile_json(const resect_plan *p, const resect_exec *e, double runs)
 {
         json_t *steps = json_array();
         resect_step s;
         for (size_t i = 0; resect_plan_step(p, i, &s); i++)
-                json_array_append_new(
-                        steps, json_pack("{s:o, s:s, s:s, s:s, s:I, s:f}", "node",
-                                       cli_json_text(s.node), "op", s.op, "fused", s.fused,
-                                       "kernels", s.kernels, "macs", (json_int_t)s.macs, "ms",
-                                       resect_exec_step_seconds(e, i) / runs * 1e3));
+                if (!is_view(&s))
+                        json_array_append_new(
+                                steps, json_pack("{s:o, s:s, s:s, s:s, s:I, s:f}", "node",
+                                               cli_json_text(s.node), "op", s.op, "fused", s.fused,
+                                               "kernels", s.kernels, "macs", (json_int_t)s.macs,
+                                               "ms", resect_exec_step_seconds(e, i) / runs * 1e3));
         return steps;
 }
 
@@ -57,10 +78,15 @@ profile_table(const resect_plan *p, const resect_exec *e, double runs)
         cli_table *t = cli_table_make(headers);
         resect_step s;
         double total = 0;
+        size_t views = 0;
         for (size_t i = 0; resect_plan_step(p, i, &s); i++)
                 total += resect_exec_step_seconds(e, i) / runs;
         for (size_t i = 0; resect_plan_step(p, i, &s); i++) {
                 double seconds = resect_exec_step_seconds(e, i) / runs;
+                if (is_view(&s)) {
+                        views++;
+                        continue;
+                }
                 char shape[128] = "";
                 for (int d = 0, at = 0; d < s.rank; d++)
                         at += snprintf(shape + at, sizeof shape - (size_t)at, "%s%lld",
@@ -78,6 +104,12 @@ profile_table(const resect_plan *p, const resect_exec *e, double runs)
                         cli_cell(t, "%s", "");
         }
         cli_table_print(t);
+        printf("\nreference kernels: %.1f %% of the time", 100 * reference_share(p, e));
+        if (*resect_fast_name())
+                printf(" (fast ones: %s)", resect_fast_name());
+        if (views)
+                printf("; %zu views of other values are not listed", views);
+        putchar('\n');
 }
 
 int
@@ -133,8 +165,12 @@ run_time(resect_model *m)
                         2 * macs / median * 1e-9, "slab_bytes",
                         (json_int_t)resect_plan_slab_size(p), "weight_bytes",
                         (json_int_t)resect_plan_weight_size(p));
-                if (cli_given("profile"))
+                if (cli_given("profile")) {
                         json_object_set_new(j, "steps", profile_json(p, e, runs));
+                        json_object_set_new(
+                                j, "reference_share", cli_json_real(reference_share(p, e)));
+                        json_object_set_new(j, "fast_kernels", json_string(resect_fast_name()));
+                }
                 cli_print_json(j);
         } else {
                 if (cli_given("profile"))

@@ -28,6 +28,11 @@ typedef struct resect_binding {
         resect_tensor tensor;
 } resect_binding;
 
+/* The fast kernels of this build on this machine ("oneDNN 2.6.3, AVX-512 with bfloat16"), or "". Static. */
+RESECT_API const char *resect_fast_name(void);
+/* Whether they compute in bfloat16 here. */
+RESECT_API bool resect_fast_bf16(void);
+
 typedef struct resect_plan_options {
         const resect_binding *inputs; /* [n_inputs]; may name any value of the graph, not only inputs: what lies before is cut off */
         size_t n_inputs;
@@ -40,6 +45,7 @@ typedef struct resect_plan_options {
         resect_kernels kernels;
         resect_precision precision;
         bool exact; /* fast kernels: no Winograd */
+        const char *choices; /* fast kernels: what another plan's resect_plan_choices said, to be chosen again; NULL: nothing */
         int recompute; /* training: what backward reads is made once more instead of being kept. 0: all is kept; 1: normalisations and
                           activations are made again, 2: 1x1 Convs with more outputs than inputs too, 3: all of a block */
 } resect_plan_options;
@@ -53,7 +59,7 @@ typedef struct resect_step {
         const char *op;    /* "Conv" */
         const char *node;  /* its name, or its first output's */
         const char *fused; /* "", "bn", "bn+relu", "add+relu", ... */
-        const char *kernels; /* "reference", ... */
+        const char *kernels; /* "reference", "view" (nothing to compute), or a fast kernel's name */
         const char *output;
         resect_dtype dtype;
         int rank;
@@ -65,6 +71,9 @@ RESECT_API size_t resect_plan_step_count(const resect_plan *p);
 RESECT_API bool resect_plan_step(const resect_plan *p, size_t i, resect_step *out);
 RESECT_API uint64_t resect_plan_slab_size(const resect_plan *p);   /* bytes of activations */
 RESECT_API uint64_t resect_plan_weight_size(const resect_plan *p); /* bytes of weights */
+/* Which kernel computes a layer may be decided by timing, and decides about bits: the decisions of this plan and those that its
+   options brought, as lines of text that last as long as the plan. "" when there are none. */
+RESECT_API const char *resect_plan_choices(const resect_plan *p);
 RESECT_API size_t resect_plan_output_count(const resect_plan *p);
 /* Shape and dtype of output i; data is NULL. */
 RESECT_API bool resect_plan_output(const resect_plan *p, size_t i, const char **name, resect_tensor *out);

@@ -11,15 +11,25 @@
 static bool
 make(resect_plan *p, const resect_plan_options *o, resect_error *err)
 {
-        bool fast = o->kernels == RESECT_KERNELS_FAST ||
-                    (o->kernels == RESECT_KERNELS_AUTO && *rs_fast_name());
         if (!rs_plan_graph(p, o, err))
                 return false;
         if (p->training ? !rs_plan_gradients(p, err) : !p->no_fusion && !rs_plan_fuse(p, err))
                 return false;
-        return (!fast || rs_fast_lower(p, err)) &&
+        return (!rs_fast_wanted(o->kernels) || rs_fast_lower(p, o->choices, err)) &&
                (!p->training || o->recompute <= 0 || rs_plan_recompute(p, o->recompute, err)) &&
                rs_plan_memory(p, err);
+}
+
+const char *
+resect_fast_name(void)
+{
+        return rs_fast_name();
+}
+
+bool
+resect_fast_bf16(void)
+{
+        return rs_fast_bf16();
 }
 
 resect_plan *

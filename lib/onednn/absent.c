@@ -15,9 +15,10 @@ rs_fast_bf16(void)
 }
 
 bool
-rs_fast_lower(resect_plan *p, resect_error *err)
+rs_fast_lower(resect_plan *p, const char *choices, resect_error *err)
 {
         (void)p;
+        (void)choices;
         return rs_fail(err, RESECT_UNSUPPORTED,
                 "this build has the reference kernels only (--kernels auto or reference)");
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * Choices between primitives, by a quick timing. They are remembered in
- * $XDG_CACHE_HOME/resect/kernels (~/.cache without that variable), one a line: the machine, the
- * key, the choice. The file is safe to delete; a line that means nothing is passed over, of two for
- * the same key the first counts, and new ones are appended by one write each time.
+ * Choices between primitives, by a quick timing. Within a plan a choice is made once; those that
+ * the caller brought come first. Across plans they are remembered in $XDG_CACHE_HOME/resect/kernels
+ * (~/.cache without that variable), one a line: the machine, the key, the choice. The file is safe
+ * to delete; a line that means nothing is passed over, of two for the same key the first counts,
+ * and new ones are appended by one write each time. One that has grown out of all proportion is not
+ * read, and begun anew.
  */
 #include "onednn/choose.h"
 
@@ -21,14 +23,16 @@
 #include "io/fd.h"
 #include "io/input.h"
 
-enum { FILE_MAX = 1 << 20, ROUNDS = 4, BUFFERS_MAX = 8 };
+enum { FILE_MAX = 1 << 20, LINE_MAX_BYTES = 400, ROUNDS = 4, BUFFERS_MAX = 8 };
 
 struct rs_choices {
         char machine[96];
-        char *path;   /* NULL: nowhere */
-        rs_map known; /* key -> "0" or "1" */
+        char *path;            /* NULL: nowhere */
+        bool anew;             /* the file is too large */
+        rs_map settled, known; /* key -> "0" or "1": in this plan; in the file */
         rs_arena arena;
-        rs_buf fresh; /* lines to be appended */
+        rs_buf text;  /* what is settled, as lines */
+        rs_buf fresh; /* lines to be appended to the file */
 };
 
 /* The processor's own name and oneDNN's version, without blanks. */
@@ -64,26 +68,46 @@ find_path(rs_arena *arena, resect_error *err)
         return NULL;
 }
 
+/* The first choice for a key counts. *fresh (may be NULL): this is it. */
 static bool
-learn(struct rs_choices *c, const char *key, size_t size, char choice, resect_error *err)
+learn(struct rs_choices *c, rs_map *map, const char *key, size_t size, char choice, bool *fresh,
+        resect_error *err)
 {
         char *k = rs_arena_strndup(&c->arena, key, size, err);
-        return k && (rs_map_get(&c->known, k) ||
-                            rs_map_put(&c->known, k, (void *)(uintptr_t)(choice == '1' ? "1" : "0"),
-                                    NULL, err));
+        bool new = k && !rs_map_get(map, k);
+        if (fresh)
+                *fresh = new;
+        return k && (!new || rs_map_put(map, k, (void *)(uintptr_t)(choice == '1' ? "1" : "0"),
+                                     NULL, err));
 }
 
 static bool
-read_lines(struct rs_choices *c, const char *text, size_t size, resect_error *err)
+settle(struct rs_choices *c, const char *key, size_t size, char choice, resect_error *err)
 {
-        size_t prefix = strlen(c->machine);
+        bool fresh;
+        if (!learn(c, &c->settled, key, size, choice, &fresh, err))
+                return false;
+        if (fresh)
+                rs_buf_printf(&c->text, "%.*s %c\n", (int)size, key, choice);
+        return !c->text.oom || rs_fail_nomem(err);
+}
+
+/* Lines "KEY 0" or "KEY 1"; with a machine before it in the file. */
+static bool
+read_lines(struct rs_choices *c, bool file, const char *text, size_t size, resect_error *err)
+{
+        size_t machine = file ? strlen(c->machine) : 0, prefix = machine + file;
         while (size) {
                 const char *end = memchr(text, '\n', size);
                 size_t n = end ? (size_t)(end - text) : size;
-                bool ours = end && n > prefix + 3 && !memcmp(text, c->machine, prefix) &&
-                            text[prefix] == ' ' && text[n - 2] == ' ' &&
+                bool ours = end && n > prefix + 2 && n < LINE_MAX_BYTES &&
+                            !memcmp(text, c->machine, machine) && (!file || text[machine] == ' ') &&
+                            !memchr(text + prefix, '\0', n - prefix) && text[n - 2] == ' ' &&
                             (text[n - 1] == '0' || text[n - 1] == '1');
-                if (ours && !learn(c, text + prefix + 1, n - prefix - 3, text[n - 1], err))
+                const char *key = text + prefix;
+                if (ours &&
+                        !(file ? learn(c, &c->known, key, n - prefix - 2, text[n - 1], NULL, err)
+                               : settle(c, key, n - prefix - 2, text[n - 1], err)))
                         return false;
                 text += n + (end != NULL);
                 size -= n + (end != NULL);
@@ -91,23 +115,43 @@ read_lines(struct rs_choices *c, const char *text, size_t size, resect_error *er
         return true;
 }
 
-static struct rs_choices *
-choices(rs_dnn *d, resect_error *err)
+/* A file that cannot be read is as good as none. */
+static bool
+read_file(struct rs_choices *c, resect_error *err)
 {
-        if (d->choices)
-                return d->choices;
+        resect_error ignored;
+        struct stat st;
+        /* O_NONBLOCK: a FIFO without a writer would be waited for */
+        int fd = c->path ? open(c->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) : -1;
+        bool regular = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+        c->anew = regular && st.st_size > FILE_MAX;
+        rs_input *in =
+                regular && !c->anew ? rs_input_read_fd(fd, c->path, FILE_MAX, &ignored) : NULL;
+        bool ok = !in || read_lines(c, true, (const char *)in->data, in->size, err);
+        rs_input_free(in);
+        if (fd >= 0)
+                close(fd);
+        return ok;
+}
+
+bool
+rs_choices_make(rs_dnn *d, const char *given, resect_error *err)
+{
         resect_error ignored;
         struct rs_choices *c = d->choices = rs_alloc(1, sizeof *c, err);
         if (!c)
-                return NULL;
+                return false;
         name_machine(c->machine, sizeof c->machine);
         c->path = find_path(&c->arena, &ignored);
-        rs_input *in = c->path && access(c->path, R_OK) == 0
-                               ? rs_input_open(c->path, FILE_MAX, &ignored)
-                               : NULL;
-        bool ok = !in || read_lines(c, (const char *)in->data, in->size, err);
-        rs_input_free(in);
-        return ok ? c : NULL;
+        return (!given || read_lines(c, false, given, strlen(given), err)) && read_file(c, err);
+}
+
+bool
+rs_choices_text(const rs_dnn *d, rs_arena *arena, const char **text, resect_error *err)
+{
+        const rs_buf *b = &d->choices->text;
+        *text = rs_arena_strndup(arena, b->size ? (const char *)b->data : "", b->size, err);
+        return *text != NULL;
 }
 
 /* The cache's folder, and ours in it. */
@@ -132,8 +176,10 @@ rs_choices_keep(rs_dnn *d)
                 return;
         if (c->path && c->fresh.size && !c->fresh.oom) {
                 make_folders(c->path);
-                int fd =
-                        open(c->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+                if (c->anew)
+                        (void)unlink(c->path);
+                int fd = open(c->path,
+                        O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
                 if (fd >= 0) {
                         struct iovec v = {c->fresh.data, c->fresh.size};
                         (void)!rs_fd_write(fd, &v, 1);
@@ -141,6 +187,8 @@ rs_choices_keep(rs_dnn *d)
                 }
         }
         rs_buf_free(&c->fresh);
+        rs_buf_free(&c->text);
+        rs_map_free(&c->settled);
         rs_map_free(&c->known);
         rs_arena_free(&c->arena);
         rs_free(c);
@@ -165,12 +213,12 @@ int
 rs_choose(rs_dnn *d, const char *key, rs_trial *trial, void *ctx, const size_t *sizes, int n,
         resect_error *err)
 {
-        struct rs_choices *c = choices(d, err);
-        if (!c)
-                return -1;
-        const char *known = rs_map_get(&c->known, key);
+        struct rs_choices *c = d->choices;
+        const char *known = rs_map_get(&c->settled, key);
+        if (!known)
+                known = rs_map_get(&c->known, key);
         if (known)
-                return *known - '0';
+                return settle(c, key, strlen(key), *known, err) ? *known - '0' : -1;
         void *buffers[BUFFERS_MAX] = {0};
         double best[2] = {1e30, 1e30};
         bool ok = make_buffers(sizes, n, buffers, err);
@@ -187,5 +235,5 @@ rs_choose(rs_dnn *d, const char *key, rs_trial *trial, void *ctx, const size_t *
                 return -1;
         int choice = best[1] < best[0];
         rs_buf_printf(&c->fresh, "%s %s %d\n", c->machine, key, choice);
-        return learn(c, key, strlen(key), (char)('0' + choice), err) ? choice : -1;
+        return settle(c, key, strlen(key), (char)('0' + choice), err) ? choice : -1;
 }

@@ -7,6 +7,8 @@
  */
 #include "onednn/lower.h"
 
+#include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 #include "onednn/choose.h"
 #include "onednn/onednn.h"
@@ -316,12 +318,12 @@ settle(rs_lower *l, resect_error *err)
 }
 
 bool
-rs_fast_lower(resect_plan *p, resect_error *err)
+rs_fast_lower(resect_plan *p, const char *choices, resect_error *err)
 {
         rs_lower l = {.p = p};
         rs_pstep *steps = p->steps;
         size_t n = p->n_steps;
-        bool ok = rs_dnn_make(&l.dnn, p, err);
+        bool ok = rs_dnn_make(&l.dnn, p, err) && rs_choices_make(l.dnn, choices, err);
         p->fast = l.dnn;
         p->fast_free = rs_dnn_free;
         p->pack = pack;
@@ -330,16 +332,45 @@ rs_fast_lower(resect_plan *p, resect_error *err)
         for (size_t k = 0; ok && k < n; k++)
                 ok = lower_step(&l, steps[k], err) ||
                      rs_fail_at(err, "%s", rs_plan_node_name(steps[k].node));
-        ok = ok && dense_outputs(&l, err) && settle(&l, err);
+        ok = ok && dense_outputs(&l, err) && settle(&l, err) &&
+             rs_choices_text(l.dnn, &p->arena, &p->choices, err);
         rs_free(l.steps);
         rs_choices_keep(l.dnn);
         return ok;
 }
 
+static char fast_name[80];
+
+static void
+find_name(void)
+{
+        static const struct {
+                unsigned isa;
+                const char *name;
+        } sets[] = {
+                {dnnl_cpu_isa_avx512_core_amx, "AVX-512 with AMX"},
+                {dnnl_cpu_isa_avx512_core_bf16, "AVX-512 with bfloat16"},
+                {dnnl_cpu_isa_avx512_core, "AVX-512"},
+                {dnnl_cpu_isa_avx2, "AVX2"},
+                {dnnl_cpu_isa_avx, "AVX"},
+                {dnnl_cpu_isa_sse41, "SSE4.1"},
+                {0, "plain C"},
+        };
+        const dnnl_version_t *v = dnnl_version();
+        unsigned have = (unsigned)dnnl_get_effective_cpu_isa();
+        size_t i = 0;
+        while ((have & sets[i].isa) != sets[i].isa)
+                i++;
+        snprintf(fast_name, sizeof fast_name, "oneDNN %d.%d.%d, %s", v->major, v->minor, v->patch,
+                sets[i].name);
+}
+
 const char *
 rs_fast_name(void)
 {
-        return "oneDNN";
+        static pthread_once_t once = PTHREAD_ONCE_INIT;
+        pthread_once(&once, find_name);
+        return fast_name;
 }
 
 bool

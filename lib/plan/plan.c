@@ -68,6 +68,12 @@ resect_plan_weight_size(const resect_plan *p)
         return sum;
 }
 
+const char *
+resect_plan_choices(const resect_plan *p)
+{
+        return p->choices ? p->choices : "";
+}
+
 size_t
 resect_plan_output_count(const resect_plan *p)
 {

@@ -131,6 +131,7 @@ struct resect_plan {
         size_t n_outputs;
         size_t slab_bytes, scratch_bytes;
         rs_symbols symbols;
+        const char *choices; /* of fast kernels; NULL: none */
         void *fast; /* lib/onednn's own, freed by fast_free */
         void (*fast_free)(void *fast);
         /* from dense float32 to the layout of a packed value */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/sha256.h"
+#include "onednn/onednn.h"
 #include "train/run.h"
 
 static void
@@ -96,7 +97,22 @@ add_reals(rs_buf *b, const char *name, const double *x, size_t n)
         add_reals(b, name, (const double[]){__VA_ARGS__}, \
                 sizeof((double[]){__VA_ARGS__}) / sizeof(double))
 
-/* Threads, where the cache lies and how often is saved change nothing and are left out. */
+/* What computes. The bits of fast kernels depend on the machine and on the number of threads, those
+   of the reference kernels on neither. */
+static void
+kernels_text(rs_run *r)
+{
+        if (!rs_fast_wanted(r->o.kernels))
+                rs_buf_str(&r->options, "kernels reference\n");
+        else
+                rs_buf_printf(&r->options, "kernels %s\nthreads %d\nprecision %s\nexact %d\n",
+                        rs_fast_name(), r->threads,
+                        r->o.precision == RESECT_PRECISION_BF16 && rs_fast_bf16() ? "bf16" : "f32",
+                        r->o.exact);
+}
+
+/* Where the cache lies, how often is saved and what is recomputed change nothing and are left out.
+ */
 static void
 options_text(rs_run *r)
 {
@@ -125,11 +141,10 @@ options_text(rs_run *r)
         REALS(b, "warmup, lr-floor", o->warmup, o->lr_floor);
         REALS(b, "step", o->step_every, o->step_gamma);
         REALS(b, "restart", o->restart_every, o->restart_stretch);
-        rs_buf_printf(b,
-                "metric %s\npatience %zu\nthaw-every %zu\nbn-unbiased %d\ncache %d\nkernels %d, "
-                "precision %d, exact %d\n",
+        rs_buf_printf(b, "metric %s\npatience %zu\nthaw-every %zu\nbn-unbiased %d\ncache %d\n",
                 o->metric ? o->metric : "top1", o->patience, o->thaw_every, o->unbiased,
-                (int)o->cache, (int)o->kernels, (int)o->precision, o->exact);
+                (int)o->cache);
+        kernels_text(r);
         for (size_t i = 0; i < o->n_part_rates; i++) {
                 rs_buf_printf(b, "lr-stage %s", o->part_rates[i].part);
                 REALS(b, "", o->part_rates[i].factor);

@@ -27,21 +27,37 @@ rs_net_free(rs_net *net)
         *net = (rs_net){0};
 }
 
+/* A plan with the run's options. */
+static resect_plan *
+plan(rs_net *net, resect_plan_options o, resect_error *err)
+{
+        o.threads = net->o->threads;
+        o.kernels = net->o->kernels;
+        o.precision = net->o->precision;
+        o.exact = net->o->exact;
+        o.choices = (const char *)net->choices->data;
+        resect_plan *p = resect_plan_make(net->m, &o, err);
+        const char *all = p ? resect_plan_choices(p) : "";
+        if (strlen(all) > net->choices->size) {
+                net->choices->size = 0;
+                rs_buf_str(net->choices, all);
+        }
+        if (!net->choices->oom)
+                return p;
+        resect_plan_free(p);
+        rs_fail_nomem(err);
+        return NULL;
+}
+
 /* The trunk: a plan from the picture to the frontier. */
 static bool
 make_trunk(rs_net *net, const char *const *cuts, size_t n, resect_error *err)
 {
         resect_binding picture = {net->in.name, net->in.shape};
         net->trunk.batch = net->batch;
-        net->trunk.plan = resect_plan_make(net->m,
-                &(resect_plan_options){.inputs = &picture,
-                        .n_inputs = 1,
-                        .outputs = cuts,
-                        .n_outputs = n,
-                        .threads = net->threads,
-                        .kernels = net->kernels,
-                        .precision = net->precision,
-                        .exact = net->exact},
+        net->trunk.plan = plan(net,
+                (resect_plan_options){
+                        .inputs = &picture, .n_inputs = 1, .outputs = cuts, .n_outputs = n},
                 err);
         if (!net->trunk.plan)
                 return false;
@@ -71,7 +87,7 @@ measure_reads(rs_net *net, resect_error *err)
 }
 
 static bool
-make_side(rs_net *net, rs_side *side, size_t n, bool training, resect_exec *base, resect_error *err)
+plan_side(rs_net *net, rs_side *side, size_t n, bool training, resect_error *err)
 {
         resect_binding *in = rs_alloc(net->n_reads, sizeof *in, err);
         if (!in)
@@ -79,38 +95,36 @@ make_side(rs_net *net, rs_side *side, size_t n, bool training, resect_exec *base
         for (size_t i = 0; i < net->n_reads; i++)
                 in[i] = (resect_binding){net->reads[i].name, rs_net_rows(net, i, n, NULL)};
         side->batch = n;
-        side->plan = resect_plan_make(net->m,
-                &(resect_plan_options){.inputs = in,
+        side->plan = plan(net,
+                (resect_plan_options){.inputs = in,
                         .n_inputs = net->n_reads,
                         .outputs = &net->logits,
                         .n_outputs = 1,
                         .training = training,
-                        .recompute = net->recompute,
-                        .bn_unbiased = net->unbiased,
-                        .threads = net->threads,
-                        .kernels = net->kernels,
-                        .precision = net->precision,
-                        .exact = net->exact},
+                        .recompute = net->o->recompute,
+                        .bn_unbiased = net->o->unbiased},
                 err);
         rs_free(in);
-        if (side->plan)
-                side->exec = base ? rs_exec_sharing(side->plan, base, err)
-                                  : resect_exec_make(side->plan, err);
+        return side->plan != NULL;
+}
+
+static bool
+make_side(rs_net *net, rs_side *side, size_t n, bool training, resect_error *err)
+{
+        if (!plan_side(net, side, n, training, err))
+                return false;
+        side->exec = resect_exec_make(side->plan, err);
         return side->exec != NULL;
 }
 
 bool
 rs_net_make(rs_net *net, resect_model *m, const resect_data *d, const resect_train_options *o,
-        size_t batch, resect_error *err)
+        size_t batch, size_t tail, rs_buf *choices, resect_error *err)
 {
         *net = (rs_net){.m = m,
                 .batch = batch,
-                .threads = o->threads,
-                .kernels = o->kernels,
-                .precision = o->precision,
-                .exact = o->exact,
-                .recompute = o->recompute,
-                .unbiased = o->unbiased,
+                .o = o,
+                .choices = choices,
                 .logits = resect_model_logits(m, err)};
         size_t fixed = rs_fixed_batch(m), n_cuts;
         const char **cuts;
@@ -126,7 +140,7 @@ rs_net_make(rs_net *net, resect_model *m, const resect_data *d, const resect_tra
                 return false;
         net->reads[0] = (resect_binding){net->in.name, net->in.shape};
         bool ok = (!n_cuts || make_trunk(net, cuts, n_cuts, err)) && measure_reads(net, err) &&
-                  make_side(net, &net->train, batch, true, NULL, err) &&
+                  make_side(net, &net->train, batch, true, err) &&
                   rs_logits_width(net->train.plan, 0, batch, &net->classes, err);
         if (!ok)
                 return fixed && fixed != batch ? rs_fail_at(err,
@@ -146,8 +160,17 @@ rs_net_make(rs_net *net, resect_model *m, const resect_data *d, const resect_tra
                         return false;
         }
         /* a run that is never judged needs no second copy of the weights */
-        return net->full && (!resect_data_count(d, RESECT_VAL) ||
-                                    make_side(net, &net->eval, batch, false, NULL, err));
+        return net->full &&
+               (!resect_data_count(d, RESECT_VAL) ||
+                       make_side(net, &net->eval, batch, false, err)) &&
+               (!tail || rs_net_leaves_out(net, tail) ||
+                       plan_side(net, &net->tail, tail, true, err));
+}
+
+bool
+rs_net_leaves_out(const rs_net *net, size_t n)
+{
+        return n == 1 && rs_exec_statistics(net->train.exec)->n_pieces;
 }
 
 resect_tensor
@@ -188,9 +211,11 @@ rs_net_forward(rs_net *net, const resect_tensor *reads, size_t n, uint64_t seed,
         rs_side *s = side_for(net, n);
         if (s->batch != n) {
                 side_free(s);
-                if (!make_side(net, s, n, true, net->train.exec, err))
+                if (!plan_side(net, s, n, true, err))
                         return false;
         }
+        if (!s->exec && !(s->exec = rs_exec_sharing(s->plan, net->train.exec, err)))
+                return false;
         resect_tensor out;
         rs_exec_set_step(s->exec, seed, step);
         if (!resect_exec_run(s->exec, reads, &out, err))
@@ -263,16 +288,12 @@ rs_net_first_bad(rs_net *net, const resect_tensor *reads, size_t n, uint64_t see
                         names[wanted++] = s.output;
         }
         rs_side all = {.batch = n};
-        all.plan = resect_plan_make(net->m,
-                &(resect_plan_options){.inputs = in,
+        all.plan = plan(net,
+                (resect_plan_options){.inputs = in,
                         .n_inputs = net->n_reads,
                         .outputs = names,
                         .n_outputs = wanted,
-                        .training = true,
-                        .threads = net->threads,
-                        .kernels = net->kernels,
-                        .precision = net->precision,
-                        .exact = net->exact},
+                        .training = true},
                 &err);
         if (all.plan && (all.exec = rs_exec_sharing(all.plan, net->train.exec, &err))) {
                 rs_exec_set_step(all.exec, seed, step);

@@ -22,30 +22,30 @@ typedef struct rs_net {
         rs_intake in;
         const char *logits;
         size_t batch, classes;
-        int threads;
-        resect_kernels kernels;
-        resect_precision precision;
-        bool exact;
-        int recompute;
-        bool unbiased;
+        const resect_train_options *o;
+        rs_buf *choices; /* of all the run's plans so far; a new one is bound by them, and adds its own */
         rs_arena arena;
         size_t n_reads; /* values that the trained part reads: the frontier, or the picture alone */
         resect_binding *reads; /* their names and shapes, of a full batch */
         size_t *row;           /* [n_reads] floats of one picture */
         bool spatial;          /* one of them is a map, not a vector */
         rs_side trunk;         /* exec NULL: none */
-        rs_side train,
-                tail; /* tail: the same weights under another batch, made when first wanted */
+        rs_side train, tail; /* tail: the same weights under the batch of what is left over; its exec
+                                is made when first wanted */
         rs_side eval;
         float *full;           /* a batch of pictures filled up */
         float **pads;          /* [n_reads] a batch of each filled up */
         resect_tensor *padded; /* [n_reads] */
 } rs_net;
 
-/* Fails with UNSUPPORTED when there is nothing to train. */
+/* tail: rows of an epoch's last batch when it is a smaller one, else 0. o and choices are borrowed.
+   Fails with UNSUPPORTED when there is nothing to train. */
 bool rs_net_make(rs_net *net, resect_model *m, const resect_data *d, const resect_train_options *o,
-        size_t batch, resect_error *err) RESECT_MUST;
+        size_t batch, size_t tail, rs_buf *choices, resect_error *err) RESECT_MUST;
 void rs_net_free(rs_net *net);
+
+/* Whether a batch of n is left out: a single picture where BatchNormalization is trained has no variance. */
+bool rs_net_leaves_out(const rs_net *net, size_t n);
 
 /* n pictures through the trunk: what the trained part reads, n rows each. Without a trunk that is x
    itself. The results last until the next call. */

@@ -4,6 +4,7 @@
  * frontier; so a phase is made anew, and what was trained before is laid over it by name.
  */
 #include <string.h>
+#include "onednn/onednn.h"
 #include "train/run.h"
 
 size_t
@@ -69,7 +70,7 @@ carry_over(rs_phase *to, const rs_phase *from)
 static bool
 make_phase(rs_run *r, rs_phase *p, resect_error *err)
 {
-        if (!rs_net_make(&p->net, r->m, r->d, &r->o, r->batch, err))
+        if (!rs_net_make(&p->net, r->m, r->d, &r->o, r->batch, r->n % r->batch, &r->choices, err))
                 return false;
         rs_slab *w = rs_exec_parameters(p->net.train.exec),
                 *s = rs_exec_statistics(p->net.train.exec);
@@ -102,6 +103,17 @@ rs_phase_enter(rs_run *r, size_t phase, resect_error *err)
                 carry_over(p, old);
         rs_phase_free(old);
         r->p = p;
+        return true;
+}
+
+bool
+rs_phase_rehearse(rs_run *r, resect_error *err)
+{
+        if (!r->o.thaw_every || !rs_fast_wanted(r->o.kernels))
+                return true;
+        for (size_t phase = rs_stages_count(&r->stages); phase-- > 0;)
+                if (!rs_phase_enter(r, phase, err))
+                        return false;
         return true;
 }
 
@@ -144,6 +156,8 @@ rs_phase_begin(rs_run *r, resect_error *err)
 {
         rs_phase *p = r->p;
         const resect_augment *a = &r->o.augment;
+        rs_run_note(r, "activations of a batch of %zu take %.1f MiB", r->batch,
+                (double)resect_plan_slab_size(p->net.train.plan) / 1048576);
         if (!make_caches(r, err))
                 return false;
         p->train = (rs_feed){.net = &p->net,

@@ -104,19 +104,16 @@ rs_run_free(rs_run *r)
         rs_phase_free(r->p);
         rs_stages_free(&r->stages);
         rs_buf_free(&r->options);
+        rs_buf_free(&r->choices);
         rs_arena_free(&r->arena);
         *r = (rs_run){0};
 }
 
-/* A last batch of a single picture is left out where BatchNormalization is trained: there is no
- * variance to it. */
 static size_t
 steps_of_epoch(const rs_run *r)
 {
         size_t steps = (r->n + r->batch - 1) / r->batch;
-        bool lonely = r->n % r->batch == 1 && steps > 1 &&
-                      rs_exec_statistics(r->p->net.train.exec)->n_pieces;
-        return steps - lonely;
+        return steps - (steps > 1 && rs_net_leaves_out(&r->p->net, r->n % r->batch));
 }
 
 bool
@@ -156,6 +153,7 @@ rs_run_state(rs_run *r)
         return (rs_state){.model = r->model_digest,
                 .data = r->data_digest,
                 .options = (const char *)r->options.data,
+                .choices = &r->choices,
                 .progress = &r->at,
                 .parameters = rs_exec_parameters(p->net.train.exec),
                 .statistics = rs_exec_statistics(p->net.train.exec),

@@ -46,6 +46,7 @@ typedef struct rs_run {
         bool state_damaged; /* the file was, and an older one taken */
         char model_digest[65], data_digest[65];
         rs_buf options; /* as text */
+        rs_buf choices; /* of kernels by timing, by all plans so far */
 } rs_run;
 
 bool rs_run_make(rs_run *r, resect_model *m, const resect_data *d, const resect_train_options *o,
@@ -57,6 +58,8 @@ void rs_run_free(rs_run *r);
    feeds. */
 size_t rs_phase_of(const rs_run *r, size_t epoch);
 bool rs_phase_enter(rs_run *r, size_t phase, resect_error *err) RESECT_MUST;
+/* Lays out all phases from the last to the first, so that every choice of a kernel is made before the first step. */
+bool rs_phase_rehearse(rs_run *r, resect_error *err) RESECT_MUST;
 bool rs_phase_begin(rs_run *r, resect_error *err) RESECT_MUST;
 void rs_phase_free(rs_phase *p);
 

@@ -89,8 +89,10 @@ header(rs_buf *b, const rs_state *s)
         rs_buf_str(b, "progress");
         for (int i = 0; i < FIGURES; i++)
                 rs_buf_printf(b, " %" PRIx64, v[i]);
-        rs_buf_printf(b, "\nsizes %zx %zx %zx %zx\n\n", s->parameters->count, s->statistics->count,
-                s->optim->n_slots, s->optim->n_pieces);
+        rs_buf_printf(b, "\nsizes %zx %zx %zx %zx\nchoices\n", s->parameters->count,
+                s->statistics->count, s->optim->n_slots, s->optim->n_pieces);
+        rs_buf_add(b, s->choices->data, s->choices->size);
+        rs_buf_str(b, "\n");
 }
 
 /* The slabs in the order of the file; empty spans for what is not there. */
@@ -224,19 +226,26 @@ same_run(const rs_state *run, const char *path, const char *text, size_t length,
         return ok;
 }
 
+/* What follows a word at the start of a line, or NULL. */
+static const char *
+after(const char *text, size_t length, const char *word)
+{
+        size_t w = strlen(word);
+        const char *stop = text + length, *p = text;
+        while (p && (size_t)(stop - p) >= w && memcmp(p, word, w) != 0) {
+                p = memchr(p, '\n', (size_t)(stop - p));
+                p += p != NULL;
+        }
+        return p && (size_t)(stop - p) >= w ? p + w : NULL;
+}
+
 /* " hex hex ..." after a word at the start of a line. */
 static bool
 numbers(const char *text, size_t length, const char *word, uint64_t *out, int n)
 {
-        size_t w = strlen(word);
-        const char *stop = text + length, *p = text;
-        while (p && (size_t)(stop - p) > w && memcmp(p, word, w) != 0) {
-                p = memchr(p, '\n', (size_t)(stop - p));
-                p += p != NULL;
-        }
-        if (!p || (size_t)(stop - p) <= w)
+        const char *p = after(text, length, word);
+        if (!p || p == text + length)
                 return false;
-        p += w;
         for (int i = 0; i < n; i++) {
                 char *end; /* the text ends in a line break, which stops strtoull */
                 if (*p != ' ')
@@ -269,6 +278,10 @@ parse(rs_saved *saved, const rs_state *run, const char *path, resect_error *err)
         saved->slots = sizes[2];
         saved->pieces = sizes[3];
         saved->blobs = (const unsigned char *)end;
+        const char *choices = after(text, length, "choices\n");
+        if (choices)
+                saved->choices = (rs_span){
+                        (const unsigned char *)choices, length - (size_t)(choices - text)};
         size_t weights, total, steps, copies = saved->progress.kept ? 2 : 1;
         bool fits = rs_add(saved->parameters, saved->statistics, &weights) &&
                     rs_mul(weights, copies, &total) &&

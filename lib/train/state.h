@@ -29,6 +29,7 @@ typedef struct rs_progress {
 typedef struct rs_state {
         const char *model, *data; /* digests */
         const char *options;      /* one "name value" a line */
+        rs_buf *choices; /* of kernels by timing: lines "KEY 0" or "KEY 1" */
         rs_progress *progress;
         rs_slab *parameters, *statistics;
         rs_optim *optim;
@@ -45,6 +46,7 @@ typedef struct rs_saved {
         bool damaged; /* FILE itself is */
         rs_progress progress;
         size_t parameters, statistics, slots, pieces; /* their sizes */
+        rs_span choices;
         const unsigned char *blobs;
 } rs_saved;
 

@@ -66,6 +66,19 @@ save(rs_run *r, resect_error *err)
         return rs_state_save(&s, r->o.state, replace, err);
 }
 
+/* The phase of a saved run, with the kernels that were chosen then, whatever is faster today. */
+static bool
+enter_saved(rs_run *r, size_t phase, rs_span choices, resect_error *err)
+{
+        bool same = choices.size == r->choices.size &&
+                    (!choices.size || !memcmp(choices.data, r->choices.data, choices.size));
+        if (same && phase == r->phase)
+                return true;
+        r->choices.size = 0;
+        rs_buf_add(&r->choices, choices.data, choices.size);
+        return r->choices.oom ? rs_fail_nomem(err) : rs_phase_enter(r, phase, err);
+}
+
 /* Goes on from the state file, when there is one: into the phase that it was in. */
 static bool
 resume(rs_run *r, resect_error *err)
@@ -78,14 +91,14 @@ resume(rs_run *r, resect_error *err)
         if (!rs_state_find(&saved, &s, r->o.state, note, err))
                 return false;
         if (!saved.input)
-                return true;
+                return rs_phase_rehearse(r, err);
         if (*note)
                 rs_run_note(r, "%s", note);
         r->state_damaged = saved.damaged;
         /* the weights of an epoch's end are still those of its phase */
         size_t epoch = saved.progress.epoch;
         size_t phase = rs_phase_of(r, epoch && !saved.progress.step ? epoch - 1 : epoch);
-        bool ok = phase == r->phase || rs_phase_enter(r, phase, err);
+        bool ok = enter_saved(r, phase, saved.choices, err);
         if (ok) {
                 s = rs_run_state(r);
                 ok = rs_state_load(&saved, &s, err);

@@ -8,6 +8,7 @@ dist_check_SCRIPTS += tests/cli/tools.sh
 dist_check_SCRIPTS += tests/cli/io_faults.sh
 dist_check_SCRIPTS += tests/cli/cut_input.sh
 dist_check_SCRIPTS += tests/cli/tune.sh
-tests/cli/tune.log: tests/unit/test_train$(EXEEXT)
+dist_check_SCRIPTS += tests/cli/fast.sh
+tests/cli/tune.log tests/cli/fast.log: tests/unit/test_train$(EXEEXT)
 dist_check_SCRIPTS += tests/cli/convert.sh
 dist_check_SCRIPTS += tests/cli/edits.sh
