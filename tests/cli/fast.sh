@@ -3,7 +3,7 @@
 # The fast kernels from the command line: every option does something and nothing else, choices by timing survive a stop, and the
 # file that remembers them may be anything.
 . "$RESECT_SRC/tests/cli/check.sh"
-resect-new resnet18 --classes 3 --size 32 --seed 1 --quiet | resect-truncate --after layer2 --quiet | resect-head --classes 3 --seed 1 --replace --quiet >"$T/m.onnx"
+resect-new resnet18 --classes 3 --size 32 --seed 1 --quiet | resect-truncate --after layer2 --quiet -o "$T/m.onnx"
 M=$T/m.onnx
 resect-run "$M" --random 1 --repeat 1 --kernels fast >"$T/out" 2>"$T/err" || skip "a build without fast kernels: $(cat "$T/err")"
 
