@@ -74,7 +74,7 @@ print_kernels(const resect_plan *p)
         for (size_t i = 0; *resect_fast_name() && i < o.kinds; i++)
                 printf("%s %s x%zu", i ? "," : "; the others:", o.list[i].op, o.list[i].n);
         if (views)
-                printf("; %zu views of other values are not listed", views);
+                printf("; %zu view%s of other values not listed", views, views == 1 ? "" : "s");
         putchar('\n');
         free(o.list);
 }

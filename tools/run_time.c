@@ -108,7 +108,7 @@ profile_table(const resect_plan *p, const resect_exec *e, double runs)
         if (*resect_fast_name())
                 printf(" (fast ones: %s)", resect_fast_name());
         if (views)
-                printf("; %zu views of other values are not listed", views);
+                printf("; %zu view%s of other values not listed", views, views == 1 ? "" : "s");
         putchar('\n');
 }
 

@@ -26,8 +26,9 @@ check "a digest is recorded" grep -q resect.digest "$T/a.onnx"
 status 0 tune -o "$T/b.onnx" --quiet
 same "$T/a.onnx" "$T/b.onnx"
 check "--quiet is quiet" test ! -s "$T/err"
-tune --threads 4 --quiet >"$T/c.onnx"
-same "$T/a.onnx" "$T/c.onnx"
+status 0 tune --kernels reference -o "$T/b.onnx" --quiet
+tune --kernels reference --threads 4 --quiet >"$T/c.onnx"
+same "$T/b.onnx" "$T/c.onnx"
 
 # Judging: text, JSON, thresholds.
 status 0 resect-eval "$T/a.onnx" "$T/data" --val 0.3
