@@ -21,14 +21,14 @@ F=$T/cache/resect/kernels
 # A training's choices go with its state. What computes otherwise gives other bits, or this would show nothing.
 mkdir "$T/data"
 "$RESECT_BUILD/tests/unit/test_train" make "$T/data" >"$T/made" 2>&1 || skip "no small job: $(cat "$T/made")"
-job="$M $T/data --epochs 3 --batch 28 --lr 0.01 --val 0.3 --threads 1 --no-history --quiet --save-every 0"
+job="$M $T/data --epochs 3 --batch 28 --lr 0.01 --val 0.3 --threads 1 --no-history --quiet"
 # shellcheck disable=SC2086
 tune() { resect-tune $job "$@"; }
 # half OPTION...: a training that is stopped once its state is there.
 half() {
         rm -f "$T"/state*
         # shellcheck disable=SC2086
-        resect-tune $job --state "$T/state" -o "$T/half.onnx" "$@" 2>"$T/err" &
+        resect-tune $job --state "$T/state" --save-every 0 -o "$T/half.onnx" "$@" 2>"$T/err" &
         pid=$!
         while [ ! -s "$T/state" ] && kill -0 $pid 2>/dev/null; do sleep 0.02; done
         kill -TERM $pid
@@ -47,13 +47,13 @@ for how in "" "--thaw-every 1"; do
         cp "$F" "$T/kernels"
         rm "$F"
         # shellcheck disable=SC2086
-        status 0 tune $how --state "$T/state" -o "$T/forgot.onnx"
+        status 0 tune $how --state "$T/state" --save-every 0 -o "$T/forgot.onnx"
         same "$T/whole.onnx" "$T/forgot.onnx"
         cp "$T/kernels" "$F"
         flip "$F"
         cp "$T"/before/* "$T"
         # shellcheck disable=SC2086
-        status 0 tune $how --state "$T/state" -o "$T/flipped.onnx"
+        status 0 tune $how --state "$T/state" --save-every 0 -o "$T/flipped.onnx"
         same "$T/whole.onnx" "$T/flipped.onnx"
         # shellcheck disable=SC2086
         status 0 tune $how -o "$T/other.onnx"
