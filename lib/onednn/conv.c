@@ -7,7 +7,7 @@
  *
  * A 3x3 Conv of stride 1 can also be done by Winograd's method (winograd.h), which multiplies less
  * and moves more; which is faster depends on the sizes, so each of the three products is timed,
- * once.
+ * once. So is a 1x1 Conv of stride 1 by pointconv.h, where its weight is packed at loading.
  */
 #include "onednn/choose.h"
 #include "onednn/lower.h"
@@ -25,7 +25,9 @@ typedef struct conv {
         size_t out_bytes, in_bytes, w_bytes; /* of the output; of the input; of the dense weight */
         bool bias, dense_w, sum; /* dense_w: the weight is brought into form at each run */
         bool winograd[3];        /* by product */
+        bool by_point;           /* forward, a 1x1 Conv */
         rs_winograd ahead, back;
+        rs_pointconv point;
         size_t form, other, dense; /* offsets in scratch: the weight in form; a second one; what is
                                       to be added */
         bool bf16;                 /* of the input and its gradient */
@@ -47,7 +49,7 @@ typedef struct shape {
         dnnl_memory_desc_t src, weight, bias,
                 dst;                /* what the value is asked to be: any, or as it is */
         dnnl_memory_desc_t w_dense; /* float32 */
-        bool has_bias, sum, relu, training, maybe_winograd;
+        bool has_bias, sum, relu, training, maybe_winograd, maybe_point;
         char key[160];
 } shape;
 
@@ -99,6 +101,7 @@ read_shape(rs_lower *l, rs_pstep *s, shape *c, bool *able, resect_error *err)
         for (int i = 1; i < in->rank; i++)
                 c->w[k++] = wt->dims[i];
         c->maybe_winograd = axes == 2 && group == 1;
+        c->maybe_point = group == 1;
         for (int i = 0; i < axes; i++) {
                 c->stride[i] = w.stride[i];
                 c->dilation[i] = w.dilation[i] - 1;
@@ -108,6 +111,8 @@ read_shape(rs_lower *l, rs_pstep *s, shape *c, bool *able, resect_error *err)
                               (wt->dims[i + 2] - 1) * w.dilation[i] + 1 - in->dims[i + 2] -
                               w.before[i];
                 c->maybe_winograd &= wt->dims[i + 2] == 3 && w.stride[i] == 1 && w.dilation[i] == 1;
+                c->maybe_point &= wt->dims[i + 2] == 1 && in->dims[i + 2] == out->dims[i + 2] &&
+                                  w.stride[i] == 1 && w.before[i] == 0;
         }
         c->has_bias = s->n_in > 2 && s->in[2] >= 0;
         c->sum = s->residual >= 0;
@@ -259,8 +264,37 @@ by_winograd(const shape *c, int which, const rs_launch *direct, const conv *k, r
         return rs_choose(c->l->dnn, key, try_product, &t, sizes, N_BUFFERS, err);
 }
 
-/* A product's launch, or the decision for Winograd's method. Input and output have the layouts
-   c->src and c->dst; hint is the forward's description (kept). */
+static bool
+try_point(void *ctx, int method, void *const *b, resect_error *err)
+{
+        const trial *t = ctx;
+        if (method == 0)
+                return try_product(ctx, method, b, err);
+        rs_pointconv_forward(&t->k->point, b[X], b[W], t->c->has_bias ? b[BIAS] : NULL, t->c->sum,
+                t->c->relu, b[Y], b[SCRATCH]);
+        return true;
+}
+
+/* Whether a 1x1 Conv is faster by our own product; -1 on failure. */
+static int
+by_point(const shape *c, const rs_launch *direct, const conv *k, resect_error *err)
+{
+        const rs_pointconv *p = &k->point;
+        if (!c->maybe_point || !rs_pointconv_able(p))
+                return 0;
+        trial t = {c, FORWARD, direct, k};
+        size_t sizes[N_BUFFERS] = {[X] = k->in_bytes,
+                [W] = max(rs_md_size(&direct->args[1].md), rs_pointconv_weight_bytes(p)),
+                [Y] = k->out_bytes,
+                [BIAS] = rs_md_size(&c->bias),
+                [SCRATCH] = max(direct->scratch, rs_pointconv_scratch(p))};
+        char key[200];
+        snprintf(key, sizeof key, "1x1,%s", c->key);
+        return rs_choose(c->l->dnn, key, try_point, &t, sizes, N_BUFFERS, err);
+}
+
+/* A product's launch, or the decision for Winograd's method or pointconv.h's. Input and output have
+   the layouts c->src and c->dst; hint is the forward's description (kept). */
 static bool
 product(const shape *c, int which, dnnl_primitive_desc_t hint, conv *k, bool *unable,
         resect_error *err)
@@ -269,21 +303,34 @@ product(const shape *c, int which, dnnl_primitive_desc_t hint, conv *k, bool *un
         rs_launch *l = &k->head.launches[which];
         if (!describe(c, which, hint, &pd, unable, err) || !launch(c, which, pd, l, err))
                 return false;
-        int best = by_winograd(c, which, l, k, err);
+        int point = which == FORWARD ? by_point(c, l, k, err) : 0;
+        int best = point ? point : by_winograd(c, which, l, k, err);
         if (best <= 0)
                 return best == 0;
-        k->winograd[which] = true;
+        k->by_point = point > 0;
+        k->winograd[which] = !k->by_point;
         *l = (rs_launch){0}; /* the primitive is the plan's, and freed with it */
         return true;
 }
 
 /* Whether blocks of 16 channels are what both sides have. */
 static void
-prepare_winograd(shape *c, conv *k)
+prepare_own(shape *c, conv *k)
 {
         size_t last = (size_t)c->rank - 1;
-        c->maybe_winograd = c->maybe_winograd && !c->l->p->exact && !c->l->dnn->bf16 &&
-                            rs_md_block(&c->src) == 16 && rs_md_block(&c->dst) == 16;
+        bool may = !c->l->p->exact && !c->l->dnn->bf16 && rs_md_block(&c->src) == 16 &&
+                   rs_md_block(&c->dst) == 16;
+        c->maybe_winograd &= may;
+        c->maybe_point &= may && !c->training;
+        if (c->maybe_point) {
+                k->point = (rs_pointconv){.n = (size_t)c->src.dims[0],
+                        .c = (size_t)c->src.dims[1],
+                        .o = (size_t)c->dst.dims[1],
+                        .s = 1,
+                        .threads = c->l->p->threads};
+                for (size_t i = 2; i <= last; i++)
+                        k->point.s *= (size_t)c->src.dims[i];
+        }
         if (!c->maybe_winograd)
                 return;
         k->ahead = (rs_winograd){.n = (size_t)c->src.dims[0],
@@ -322,7 +369,10 @@ conv_forward(const rs_call *c)
                 w = scratch + s->form;
         if (s->sum && c->residual->data != out)
                 memcpy(out, c->residual->data, s->out_bytes);
-        if (s->winograd[FORWARD])
+        if (s->by_point)
+                rs_pointconv_forward(
+                        &s->point, c->in[0]->data, w, bias, s->sum, c->relu, out, scratch);
+        else if (s->winograd[FORWARD])
                 rs_winograd_forward(
                         &s->ahead, c->in[0]->data, w, bias, s->sum, c->relu, out, scratch);
         else
@@ -450,6 +500,8 @@ lay_out_scratch(const shape *c, rs_pstep *s, conv *k)
                 if (i != WEIGHT && k->dense_w)
                         form = max(form, rs_winograd_weight_bytes(p));
         }
+        if (k->by_point)
+                pads = max(pads, rs_pointconv_scratch(&k->point));
         if (at[IN_FORM].primitive)
                 form = max(form, rs_md_size(&at[IN_FORM].args[1].md));
         if (at[IN_BACK_FORM].primitive)
@@ -485,7 +537,7 @@ lower(shape *c, rs_pstep *s, conv *k, dnnl_primitive_desc_t hint, bool *done, re
         k->w_bytes = rs_md_size(&c->w_dense);
         k->bf16 = l->dnn->bf16;
         k->grad_count = k->in_bytes / (l->dnn->bf16 ? 2 : 4);
-        prepare_winograd(c, k);
+        prepare_own(c, k);
         rs_pstep was = *s;
         s->reads = s->overwrites = 0;
         if (!product(c, FORWARD, NULL, k, &unable, err))
@@ -500,7 +552,8 @@ lower(shape *c, rs_pstep *s, conv *k, dnnl_primitive_desc_t hint, bool *done, re
         }
         lay_out_scratch(c, s, k);
         if (!k->dense_w)
-                s->in[1] = k->winograd[FORWARD]
+                s->in[1] = k->by_point ? rs_lower_packed_point(l, s->in[1], &k->point, err)
+                           : k->winograd[FORWARD]
                                    ? rs_lower_packed_winograd(l, s->in[1], &k->ahead, err)
                                    : rs_lower_packed(l, s->in[1], &c->w_dense, &w, err);
         if ((!k->dense_w && s->in[1] < 0) ||
@@ -509,6 +562,8 @@ lower(shape *c, rs_pstep *s, conv *k, dnnl_primitive_desc_t hint, bool *done, re
                 return false;
         if (k->winograd[FORWARD])
                 k->head.name = "resect winograd";
+        if (k->by_point)
+                k->head.name = "resect 1x1";
         s->kernel = &kernel;
         s->state = k;
         *done = true;

@@ -4,6 +4,8 @@ libcore_la_SOURCES += \
 	lib/onednn/blocks.c lib/onednn/blocks.h \
 	lib/onednn/norm_kernels.c lib/onednn/norm_kernels.h \
 	lib/onednn/onednn.h \
+	lib/onednn/pointconv.c lib/onednn/pointconv.h \
+	lib/onednn/pointconv_kernels.c lib/onednn/pointconv_kernels.h \
 	lib/onednn/rows.c lib/onednn/rows.h lib/onednn/rows.inc.h \
 	lib/onednn/winograd.c lib/onednn/winograd.h \
 	lib/onednn/winograd_kernels.c lib/onednn/winograd_kernels.h lib/onednn/winograd_tile.inc.h

@@ -223,6 +223,12 @@ rs_lower_packed_winograd(rs_lower *l, int v, const rs_winograd *w, resect_error 
         return packed(l, v, &(rs_layout){.winograd = w}, rs_winograd_weight_bytes(w), err);
 }
 
+int
+rs_lower_packed_point(rs_lower *l, int v, const rs_pointconv *p, resect_error *err)
+{
+        return packed(l, v, &(rs_layout){.point = p}, rs_pointconv_weight_bytes(p), err);
+}
+
 static bool
 pack(const resect_plan *p, int v, const void *from, void *to, resect_error *err)
 {
@@ -231,6 +237,10 @@ pack(const resect_plan *p, int v, const void *from, void *to, resect_error *err)
         rs_launch l = {0};
         if (layout->winograd) {
                 rs_winograd_weights(layout->winograd, from, false, to);
+                return true;
+        }
+        if (layout->point) {
+                rs_pointconv_weights(layout->point, from, to);
                 return true;
         }
         if (!rs_launch_reorder(d, &l, &layout->dense, &layout->md, false, err))

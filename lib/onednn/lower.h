@@ -28,6 +28,7 @@ bool rs_lower_output(rs_lower *l, int v, const dnnl_memory_desc_t *md, resect_er
 int rs_lower_packed(rs_lower *l, int v, const dnnl_memory_desc_t *dense, const dnnl_memory_desc_t *md, resect_error *err);
 /* The same in Winograd's form. */
 int rs_lower_packed_winograd(rs_lower *l, int v, const rs_winograd *w, resect_error *err);
+int rs_lower_packed_point(rs_lower *l, int v, const rs_pointconv *p, resect_error *err);
 /* Whether training changes weight v. */
 bool rs_lower_trained(const rs_lower *l, int v);
 /* Whether the gradient of value v is wanted. */

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: 0BSD */
+/*
+ * How a 1x1 convolution walks. A picture's positions are cut into tiles whose inputs stay in the
+ * caches; for each 64 outputs the weights, [C][64], stream through once a tile while sums stay in
+ * registers over all channels, 6 positions by 4 vectors at a time.
+ *
+ * With enough channels a tile is done by seven products of half its positions, half the channels
+ * and half the outputs, not eight (Winograd's variant of Strassen's method). With a tile's inputs
+ * A, its halves by position over its halves by channel, and the weights B, channels over outputs:
+ *
+ *   s1 = a21 + a22   s2 = s1 - a11    s3 = a11 - a21   s4 = a12 - s2
+ *   t1 = b12 - b11   t2 = b22 - t1    t3 = b22 - b12   t4 = b21 - t2
+ *
+ *   p = a11 b11      c11 = p + a12 b21
+ *   q = p + s2 t2    r = q + s3 t3    c21 = r + a22 t4
+ *   c22 = r + s1 t1  c12 = q + s1 t1 + s4 b22
+ *
+ * The t are made when weights are packed, and every product adds to what the one before it left, so
+ * that only p, q and r (of 64 outputs) are written between them.
+ */
+#include "onednn/pointconv.h"
+#include "onednn/pointconv_kernels.h"
+
+#include <stdint.h>
+#include "base/mem.h"
+
+enum {
+        CHUNK = RS_POINT_VECTORS * 16, /* outputs that are done at a time */
+        TILE = 112,                    /* positions, at most */
+        PRODUCTS = 7,
+};
+
+/* All that follows from an rs_pointconv. */
+typedef struct shape {
+        size_t n, c, o, s, ib, ob, chunks; /* blocks of 16 in and out, chunks of outputs */
+        size_t tiles, spread; /* of a picture; into how many parts a tile's chunks go */
+        bool seven;
+        size_t combined, scratch; /* floats: one of the s; all that a thread has for itself */
+        int threads;
+} shape;
+
+/* The part of [0, n) that is number i of `of`. */
+static inline size_t
+part(size_t n, size_t i, size_t of)
+{
+        return n * i / of;
+}
+
+static inline size_t
+up(size_t a, size_t b)
+{
+        return (a + b - 1) / b;
+}
+
+static shape
+shape_of(const rs_pointconv *p)
+{
+        shape s = {.n = p->n, .c = p->c, .o = p->o, .s = p->s, .ib = p->c / 16, .ob = p->o / 16};
+
+        /* an eighth of the products saved outweighs passes over x and over y */
+        s.seven = p->s % 2 == 0 && p->c % 32 == 0 && p->o % (2 * CHUNK) == 0 &&
+                  p->c * p->o > 128 * p->c + 85 * p->o;
+        s.chunks = s.seven ? p->o / (2 * CHUNK) : up(p->o, CHUNK);
+        s.tiles = up(p->s, TILE);
+        s.threads = p->threads < 1 ? 1 : p->threads;
+        const size_t want = 4 * (size_t)s.threads, have = p->n * s.tiles;
+        s.spread = up(want, have) < s.chunks ? up(want, have) : s.chunks;
+        if (s.seven) {
+                s.combined = TILE / 2 * p->c / 2;
+                s.scratch = 4 * s.combined + 2 * TILE / 2 * CHUNK;
+        }
+        return s;
+}
+
+bool
+rs_pointconv_able(const rs_pointconv *p)
+{
+        const size_t most = SIZE_MAX >> 24;
+        size_t x, u;
+
+        if (!rs_point_able() || !p->n || !p->c || !p->o || !p->s || p->c % 16 || p->o % 16)
+                return false;
+        if (p->c > most || p->o > most)
+                return false;
+        /* whatever is counted is below this much times 1 << 24 */
+        return rs_mul(p->n, p->s, &x) && rs_mul(x, p->c + p->o, &x) && rs_mul(p->c, p->o, &u) &&
+               rs_add(x, u, &x) && x < most;
+}
+
+size_t
+rs_pointconv_weight_bytes(const rs_pointconv *p)
+{
+        return (shape_of(p).seven ? p->c * p->o / 4 * PRODUCTS : p->c * p->o) * sizeof(float);
+}
+
+size_t
+rs_pointconv_scratch(const rs_pointconv *p)
+{
+        const shape s = shape_of(p);
+
+        return (size_t)s.threads * s.scratch * sizeof(float);
+}
+
+/* Of one output of each half, for the products in the order in which they are done. */
+static void
+combine_weights(const shape *s, const float *w, size_t o, float *u)
+{
+        const size_t h = s->c / 2, step = h * CHUNK;
+        const float *w1 = w + o * s->c, *w2 = w + (o + s->o / 2) * s->c;
+
+        u += o / CHUNK * PRODUCTS * step + o % CHUNK;
+        for (size_t c = 0; c < h; c++, u += CHUNK) {
+                const float b11 = w1[c], b21 = w1[h + c], b12 = w2[c], b22 = w2[h + c];
+                const float t1 = b12 - b11, t2 = b22 - t1;
+                const float all[PRODUCTS] = {b11, b21, t2, b22 - b12, b21 - t2, t1, b22};
+                for (size_t k = 0; k < PRODUCTS; k++)
+                        u[k * step] = all[k];
+        }
+}
+
+void
+rs_pointconv_weights(const rs_pointconv *p, const float *w, float *u)
+{
+        const shape s = shape_of(p);
+        const size_t rows = s.seven ? s.o / 2 : s.o;
+
+#pragma omp parallel for num_threads(s.threads) schedule(static)
+        for (size_t o = 0; o < rows; o++) {
+                if (s.seven) {
+                        combine_weights(&s, w, o, u);
+                        continue;
+                }
+                const size_t first = o / CHUNK * CHUNK;
+                const size_t wide = s.o - first < CHUNK ? s.o - first : CHUNK;
+                for (size_t c = 0; c < s.c; c++)
+                        u[first * s.c + c * wide + o - first] = w[o * s.c + c];
+        }
+}
+
+typedef struct forward {
+        shape s;
+        const float *x, *u, *bias;
+        bool add, relu;
+        float *y;
+} forward;
+
+static inline rs_point_plane
+moved(rs_point_plane p, size_t positions)
+{
+        if (p.at)
+                p.at += positions * 16;
+        return p;
+}
+
+/* A product for n positions; next is the one that follows. Its weights come from far away. */
+static void
+multiply(const rs_point_product *of, const rs_point_product *next, size_t n, size_t vectors)
+{
+        const size_t blocks = up(n, RS_POINT_BLOCK);
+        const size_t far = up(16 * vectors, blocks);
+
+        for (size_t b = 0; b < blocks; b++) {
+                const size_t first = part(n, b, blocks), end = part(n, b + 1, blocks);
+                const bool last = b + 1 == blocks;
+                rs_point_product p = *of;
+                p.x += first * 16;
+                p.start = moved(of->start, first);
+                p.more = moved(of->more, first);
+                p.also = moved(of->also, first);
+                p.more_also = moved(of->more_also, first);
+                p.y = moved(of->y, first);
+                p.x_next = last ? next->x : of->x + end * 16;
+                p.x_next_step = last ? next->x_step : of->x_step;
+                p.y_next = last ? next->y.at : of->y.at + end * 16;
+                p.y_next_step = last ? next->y.step : of->y.step;
+                p.u_next = (const char *)next->u + b * far * of->depth * 64;
+                p.far = far;
+                rs_point_run(end - first, vectors, &p);
+        }
+}
+
+/* Chunks of outputs [from, to) of n positions at `first` of a picture. */
+static void
+plain(const forward *f, size_t picture, size_t first, size_t n, size_t from, size_t to)
+{
+        const shape *s = &f->s;
+        rs_point_product p[2];
+
+        for (size_t k = from; k <= to; k++) {
+                const size_t o = k * CHUNK, i = k - from;
+                if (k < to)
+                        p[i % 2] = (rs_point_product){
+                                .x = f->x + (picture * s->ib * s->s + first) * 16,
+                                .u = f->u + o * s->c,
+                                .x_step = s->s * 16,
+                                .depth = s->ib,
+                                .y = {f->y + ((picture * s->ob + o / 16) * s->s + first) * 16,
+                                        s->s * 16},
+                                .bias = f->bias ? f->bias + o : NULL,
+                                .add = f->add,
+                                .relu = f->relu};
+                if (i == 0)
+                        continue;
+                const size_t left = s->ob - (k - 1) * RS_POINT_VECTORS;
+                multiply(&p[(i + 1) % 2], k < to ? &p[i % 2] : &p[(i + 1) % 2], n,
+                        left < RS_POINT_VECTORS ? left : RS_POINT_VECTORS);
+        }
+}
+
+/* The same by seven products; a chunk is one in each half of the outputs. n is even. */
+static void
+seven(const forward *f, size_t picture, size_t first, size_t n, size_t from, size_t to, float *own)
+{
+        const shape *s = &f->s;
+        const size_t half = n / 2, step = s->s * 16, h = s->ib / 2, each = half * h * 16;
+        const float *a11 = f->x + (picture * s->ib * s->s + first) * 16, *a12 = a11 + h * step;
+        const rs_point_plane none = {NULL, 0}, q = {own + 4 * s->combined, half * 16},
+                             r = {q.at + TILE / 2 * CHUNK, half * 16};
+
+        rs_point_combine(a11, half * 16, h * step, step, h, own);
+        for (size_t k = from; k < to; k++) {
+                float *y = f->y + ((picture * s->ob + k * RS_POINT_VECTORS) * s->s + first) * 16;
+                const rs_point_plane c11 = {y, step}, c21 = moved(c11, half),
+                                     c12 = {y + s->ob / 2 * step, step}, c22 = moved(c12, half);
+                const struct {
+                        const float *x;
+                        size_t x_step;
+                        rs_point_plane start, y;
+                        int side; /* of the outputs, or -1 */
+                } steps[PRODUCTS] = {{a11, step, none, q, -1}, {a12, step, q, c11, 0},
+                        {own + each, half * 16, q, q, -1}, {own + 2 * each, half * 16, q, r, -1},
+                        {a12 + half * 16, step, r, c21, 0}, {own, half * 16, none, c22, 1},
+                        {own + 3 * each, half * 16, q, c12, 1}};
+                rs_point_product p[PRODUCTS];
+                for (size_t i = 0; i < PRODUCTS; i++) {
+                        const bool ends = steps[i].side >= 0;
+                        const size_t o = k * CHUNK + (steps[i].side == 1 ? s->o / 2 : 0);
+                        p[i] = (rs_point_product){.x = steps[i].x,
+                                .u = f->u + (k * PRODUCTS + i) * (s->c / 2) * CHUNK,
+                                .x_step = steps[i].x_step,
+                                .depth = h,
+                                .start = steps[i].start,
+                                .y = steps[i].y,
+                                .bias = ends && f->bias ? f->bias + o : NULL,
+                                .add = ends && f->add,
+                                .relu = ends && f->relu};
+                }
+                p[5].more = r;
+                p[5].more_also = p[5].also = q;
+                for (size_t i = 0; i < PRODUCTS; i++) {
+                        rs_point_product next = p[i + 1 < PRODUCTS ? i + 1 : 0];
+                        if (i + 1 == PRODUCTS && k + 1 < to)
+                                next.u = p[i].u + s->c / 2 * CHUNK;
+                        multiply(&p[i], &next, half, RS_POINT_VECTORS);
+                }
+        }
+}
+
+/* Units are tiles, or parts of their outputs where there are few; whose they are changes no sum. */
+static void
+share(const forward *f, size_t rank, float *own)
+{
+        const shape *s = &f->s;
+        const size_t units = s->n * s->tiles * s->spread, threads = (size_t)s->threads;
+
+        for (size_t i = part(units, rank, threads); i < part(units, rank + 1, threads); i++) {
+                const size_t tile = i / s->spread, picture = tile / s->tiles;
+                const size_t from = part(s->chunks, i % s->spread, s->spread),
+                             to = part(s->chunks, i % s->spread + 1, s->spread);
+                const size_t t = tile % s->tiles, by = s->seven ? 2 : 1;
+                const size_t first = part(s->s / by, t, s->tiles) * by,
+                             n = part(s->s / by, t + 1, s->tiles) * by - first;
+                if (s->seven)
+                        seven(f, picture, first, n, from, to, own);
+                else
+                        plain(f, picture, first, n, from, to);
+        }
+}
+
+void
+rs_pointconv_forward(const rs_pointconv *p, const float *x, const float *u, const float *bias,
+        bool add, bool relu, float *y, void *scratch)
+{
+        const forward f = {shape_of(p), x, u, bias, add, relu, y};
+
+#pragma omp parallel for num_threads(f.s.threads) schedule(static)
+        for (size_t i = 0; i < (size_t)f.s.threads; i++)
+                share(&f, i, (float *)scratch + i * f.s.scratch);
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: 0BSD */
+/* What pointconv.c asks of the processor: the product of a few positions with a few vectors of 16 outputs. */
+#ifndef RS_ONEDNN_POINTCONV_KERNELS_H
+#define RS_ONEDNN_POINTCONV_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum {
+        RS_POINT_BLOCK = 6,   /* positions, at most */
+        RS_POINT_VECTORS = 4, /* of outputs, at most */
+};
+
+/* Vectors of 16 floats: [..][position][16], the outer steps that many floats apart. NULL: none. */
+typedef struct rs_point_plane {
+        float *at;
+        size_t step;
+} rs_point_plane;
+
+/*
+ * s = start + x' u over depth blocks of 16 channels, then also = s + more_also, y = relu(s + more + bias + y): every term but s
+ * where there is one. x is [depth][.][16], u is [depth * 16][vectors * 16].
+ * Meanwhile the positions at x_next, the outputs at y_next and far lines of u from u_next for each block of channels are fetched.
+ */
+typedef struct rs_point_product {
+        const float *x, *u;
+        size_t x_step, depth;
+        rs_point_plane start, more, more_also, also, y;
+        const float *bias;
+        bool add, relu;
+        const float *x_next, *y_next;
+        size_t x_next_step, y_next_step, far;
+        const char *u_next;
+} rs_point_product;
+
+bool rs_point_able(void);
+void rs_point_run(size_t positions, size_t vectors, const rs_point_product *p);
+/* Of [blocks][.][16] a11, a21 = a11 + half, a12 = a11 + across and a22: a21 + a22 and this - a11, a11 - a21, and a12 - the
+   second, each [blocks][half / 16][16], one after the other. */
+void rs_point_combine(const float *a11, size_t half, size_t across, size_t step, size_t blocks, float *to);
+
+#endif
