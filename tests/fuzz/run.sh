@@ -3,7 +3,7 @@
 # Fuzzes one part for a while: tests/fuzz/run.sh PART [SECONDS [FOLDER]]. Needs clang with libFuzzer. The folder keeps build and corpus;
 # a finding is a file called crash-*, leak-*, oom-* or timeout-* in it, and exit status 1.
 set -eu
-part=${1:?which part: image, weights_pickle, weights_flax, weights_tf, weights_h5} seconds=${2:-60} dir=${3:-fuzz-$1}
+part=${1:?which part: image, weights_pickle, ... (fuzz_PART.c)} seconds=${2:-60} dir=${3:-fuzz-$1}
 src=$(cd "$(dirname "$0")/../.." && pwd)
 mkdir -p "$dir/corpus"
 : >"$dir/config.h"
