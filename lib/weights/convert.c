@@ -86,7 +86,24 @@ describe(resect_weights *w)
         rs_variant_words(&set->variant, &set->net, i->variant);
         i->classes = set->net.head ? set->net.classes : 0;
         i->bn_folded = set->bn_folded;
-        i->input = w->checkpoint ? set->scheme->input : resect_model_meta(w->model, "resect.input");
+        i->input = !w->checkpoint       ? resect_model_meta(w->model, "resect.input")
+                   : rs_large_stem(set) ? set->scheme->input
+                                        : NULL;
+}
+
+/* Weights that nobody recognises are described, too; of all that may go wrong only a lack of memory
+ * ends it. */
+static resect_weights *
+described(resect_weights *w, bool recognised, resect_error *err)
+{
+        if (!recognised)
+                rs_set_free(&w->set);
+        if (!recognised && w->why.code == RESECT_NOMEM) {
+                resect_weights_free(w);
+                return RS_NOMEM_NULL(err);
+        }
+        describe(w);
+        return w;
 }
 
 resect_weights *
@@ -96,17 +113,10 @@ resect_weights_of_model(resect_model *m, resect_error *err)
         if (!w)
                 return NULL;
         w->model = m;
-        if (rs_set_of_model(&w->set, m, &w->why))
+        bool found = rs_set_of_model(&w->set, m, &w->why);
+        if (found)
                 w->set.variant = rs_variant_of_model(&w->set);
-        else {
-                rs_set_free(&w->set);
-                if (w->why.code == RESECT_NOMEM) {
-                        resect_weights_free(w);
-                        return RS_NOMEM_NULL(err);
-                }
-        }
-        describe(w);
-        return w;
+        return described(w, found, err);
 }
 
 static resect_weights *
@@ -118,17 +128,10 @@ of_checkpoint(rs_checkpoint *c, const rs_scheme *scheme, resect_error *err)
                 return NULL;
         }
         w->checkpoint = c;
-        if (rs_set_of_checkpoint(&w->set, c, scheme, &w->why))
+        bool found = rs_set_of_checkpoint(&w->set, c, scheme, &w->why);
+        if (found)
                 w->set.variant = rs_variant_of_scheme(w->set.scheme, &w->set.net);
-        else {
-                rs_set_free(&w->set);
-                if (w->why.code == RESECT_NOMEM) {
-                        resect_weights_free(w);
-                        return RS_NOMEM_NULL(err);
-                }
-        }
-        describe(w);
-        return w;
+        return described(w, found, err);
 }
 
 /* An ONNX file has no magic: it is what no checkpoint format claims and the model reader takes. */
@@ -167,7 +170,9 @@ resect_weights_read(const char *path, const resect_weights_options *o, resect_er
         if (wanted ? !strcmp(wanted, "onnx") : ends_in_onnx(path))
                 return read_model(path, o, NULL, err);
         if (wanted && !(format = rs_format_find(wanted)))
-                return RS_FAIL_NULL(err, RESECT_ARG, "there is no format called '%s'", wanted);
+                return RS_FAIL_NULL(err, RESECT_ARG,
+                        "there is no format called '%s' (resect-convert --names lists them)",
+                        wanted);
         rs_checkpoint *c = rs_checkpoint_read(path, format, o ? o->read.max_size : 0, &first);
         if (c)
                 return of_checkpoint(c, scheme, err);

@@ -44,6 +44,9 @@ bool rs_filled(rs_ledger *l, const char *tensor, const char *state, const char *
 /* Adds up, tells the caller, frees. */
 void rs_ledger_end(rs_ledger *l, const resect_convert_options *o);
 
+/* Whether the stem is one for pictures of ImageNet's size: what schemes say of their pictures holds for these alone. */
+bool rs_large_stem(const rs_set *set);
+
 /* One line to the caller. */
 void rs_convert_note(const resect_convert_options *o, const char *fmt, ...) RESECT_PRINTF(2, 3);
 

@@ -19,6 +19,14 @@ kernel_at(const rs_set *set, rs_place at, int64_t *out, int64_t *side)
         return true;
 }
 
+bool
+rs_large_stem(const rs_set *set)
+{
+        int64_t out, side;
+        return set->net.stem == 3 ||
+               (kernel_at(set, (rs_place){RS_STEM_CONV, 0, 0, 1}, &out, &side) && side == 7);
+}
+
 /* Whether resect-new makes such networks; else why not. */
 static bool
 is_usual(const resect_weights *w, resect_error *err)

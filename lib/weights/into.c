@@ -292,12 +292,11 @@ static bool
 record_input(struct putting *p)
 {
         const char *spec = p->w->info.input;
-        const rs_unit *stem = p->to.n ? &p->to.units[p->to.net.data_norm ? 1 : 0] : NULL;
         resect_input in;
-        bool large = stem && stem->weight_to && stem->weight_to->rank == 4 &&
-                     stem->weight_to->dims[2] == 7;
-        if (!spec || (!large && p->to.net.stem != 3) || !resect_input_of(p->m, &in, NULL, p->err))
-                return !spec || (!large && p->to.net.stem != 3);
+        if (!spec || !rs_large_stem(&p->to))
+                return true;
+        if (!resect_input_of(p->m, &in, NULL, p->err))
+                return false;
         int height = in.height, width = in.width;
         if (!resect_input_parse(&in, spec, p->err))
                 return false;

@@ -326,6 +326,6 @@ rs_set_of_checkpoint(
                                 c->path, scheme->name)
                       : rs_fail(err, RESECT_FORMAT,
                                 "%s: no residual network under any known names (resect-convert "
-                                "--list shows them)",
+                                "--names lists them)",
                                 c->path);
 }

@@ -208,8 +208,8 @@ variant_fits(const struct writing *k)
         rs_variant_words(&k->w->set.variant, net, a);
         rs_variant_words(&meant, net, b);
         return rs_fail(k->err, RESECT_GRAPH,
-                "the weights belong to %s; a network under the names of %s has %s: they fit, but "
-                "it would compute something else "
+                "the weights are of a network with %s; under the names of %s it would have %s: "
+                "they fit, but it would compute something else "
                 "(--variant-from model writes them all the same)",
                 a, k->s->name, b);
 }
@@ -311,7 +311,9 @@ resect_weights_write(const resect_weights *w, const char *path, const char *form
         struct writing k = {.w = w, .o = o, .err = err};
         const rs_format *f = rs_format_find(format);
         if (!f)
-                return rs_fail(err, RESECT_ARG, "there is no format called '%s'", format);
+                return rs_fail(err, RESECT_ARG,
+                        "there is no format called '%s' (resect-convert --names lists them)",
+                        format);
         if (f->many && !strcmp(path, "-"))
                 return rs_fail(
                         err, RESECT_ARG, "%s is more than one file: say where (-o)", f->name);
