@@ -28,7 +28,7 @@ libcore_la_SOURCES += \
 	lib/weights/names_gluon.c \
 	lib/weights/names_ncnn.c \
 	lib/weights/names_paddle.c \
-	lib/weights/names_torchvision.c \
+	lib/weights/names.h lib/weights/names_torchvision.c \
 	lib/weights/ncnn.c lib/weights/ncnn.h lib/weights/ncnn_graph.c \
 	lib/weights/npz.c \
 	lib/weights/paddle.c \

@@ -5,7 +5,7 @@
  * mean; Caffe's own mean is a picture, of which the mean of each plane is recorded here. The stride
  * is on the first 1x1.
  */
-#include "weights/weights.h"
+#include "weights/names.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -89,14 +89,7 @@ const rs_scheme rs_scheme_detectron2 = {
                 [RS_DOWN_CONV] = "res{s+1}.{b}.shortcut",
                 [RS_DOWN_BN] = "res{s+1}.{b}.shortcut.norm",
                 [RS_HEAD] = "linear|fc"},
-        .slots = {[RS_CONV_WEIGHT] = "{m}.weight",
-                [RS_CONV_BIAS] = "{m}.bias",
-                [RS_BN_GAMMA] = "{m}.weight",
-                [RS_BN_BETA] = "{m}.bias",
-                [RS_BN_MEAN] = "{m}.running_mean",
-                [RS_BN_VAR] = "{m}.running_var",
-                [RS_HEAD_WEIGHT] = "{m}.weight",
-                [RS_HEAD_BIAS] = "{m}.bias"},
+        .slots = {RS_SLOTS_PYTORCH},
         .epsilon = 1e-5,
         .stride = RS_STRIDE_CONV1,
         .input = BGR_255 "0.406,0.456,0.485", /* 103.530 116.280 123.675 */

@@ -5,7 +5,7 @@
  * below params, what is measured below batch_stats. The example pads as XLA's SAME does, at the end
  * alone where there is a stride and sizes are even.
  */
-#include "weights/weights.h"
+#include "weights/names.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -36,7 +36,7 @@ const rs_scheme rs_scheme_flax = {
                 [RS_DOWN_BN] = EITHER(LAYER "shortcut/normalization"),
                 [RS_HEAD] = "classifier/1"},
         FLAX_SLOTS,
-        .input = "size=224x224 resize=256 mean=0.485,0.456,0.406 std=0.229,0.224,0.225",
+        .input = RS_INPUT_IMAGENET,
 };
 
 static bool
@@ -63,6 +63,6 @@ const rs_scheme rs_scheme_flax_example = {
         FLAX_SLOTS,
         .pool1 = RS_POOL1_END,
         .convs_end = true,
-        .input = "size=224x224 resize=256 mean=0.485,0.456,0.406 std=0.229,0.224,0.225",
+        .input = RS_INPUT_IMAGENET,
         .variable = variable,
 };

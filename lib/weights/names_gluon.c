@@ -6,12 +6,10 @@
  * (save_params, and what exports to symbols and ONNX): a block's Convs, and after the first block's
  * its shortcut's. The first kind is written.
  */
-#include "weights/weights.h"
+#include "weights/names.h"
 
 #include <stdio.h>
 #include <string.h>
-
-#define IMAGENET "size=224x224 resize=256 mean=0.485,0.456,0.406 std=0.229,0.224,0.225"
 
 #define SLOTS                                                                                     \
         {                                                                                         \
@@ -58,7 +56,7 @@ const rs_scheme rs_scheme_gluon = {
         .biases = RS_BIAS_CONV1 | RS_BIAS_CONV3,
         .epsilon = 1e-5,
         .stride = RS_STRIDE_CONV1,
-        .input = IMAGENET,
+        .input = RS_INPUT_IMAGENET,
         .variable = variable,
 };
 
@@ -78,7 +76,7 @@ const rs_scheme rs_scheme_gluon_v2 = {
         .epsilon = 1e-5,
         .stride = RS_STRIDE_CONV2,
         .fixed_gamma_data = true,
-        .input = IMAGENET,
+        .input = RS_INPUT_IMAGENET,
         .variable = variable,
 };
 
@@ -106,5 +104,5 @@ const rs_scheme rs_scheme_gluoncv = {
                 [RS_HEAD_BIAS] = "{m}.bias"},
         .epsilon = 1e-5,
         .stride = RS_STRIDE_CONV2,
-        .input = IMAGENET,
+        .input = RS_INPUT_IMAGENET,
 };

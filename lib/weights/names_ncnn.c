@@ -4,7 +4,7 @@
  * BatchNormalizations are folded away they are the first ones; where they are not, a v1 network has
  * torchvision's and a v2 network the second ones.
  */
-#include "weights/weights.h"
+#include "weights/names.h"
 
 const rs_scheme rs_scheme_ncnn = {
         .name = "ncnn",
@@ -35,14 +35,7 @@ const rs_scheme rs_scheme_ncnn_v2 = {
                 [RS_DOWN_CONV] = "layer{s}.{b}.downsample.0",
                 [RS_NORM] = "norm",
                 [RS_HEAD] = "fc"},
-        .slots = {[RS_CONV_WEIGHT] = "{m}.weight",
-                [RS_CONV_BIAS] = "{m}.bias",
-                [RS_BN_GAMMA] = "{m}.weight",
-                [RS_BN_BETA] = "{m}.bias",
-                [RS_BN_MEAN] = "{m}.running_mean",
-                [RS_BN_VAR] = "{m}.running_var",
-                [RS_HEAD_WEIGHT] = "{m}.weight",
-                [RS_HEAD_BIAS] = "{m}.bias"},
+        .slots = {RS_SLOTS_PYTORCH},
         .preactivation = true,
         .epsilon = 1e-5,
         .stride = RS_STRIDE_CONV2,

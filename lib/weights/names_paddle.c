@@ -4,9 +4,7 @@
  * whose blocks are counted through all stages. Paddle's dense weights are [in, out]. Strides are
  * v1.5's.
  */
-#include "weights/weights.h"
-
-#define IMAGENET "size=224x224 resize=256 mean=0.485,0.456,0.406 std=0.229,0.224,0.225"
+#include "weights/names.h"
 
 #define SLOTS                                                                 \
         {                                                                     \
@@ -30,7 +28,7 @@ const rs_scheme rs_scheme_paddle = {
         .head_in_out = true,
         .epsilon = 1e-5,
         .stride = RS_STRIDE_CONV2,
-        .input = IMAGENET,
+        .input = RS_INPUT_IMAGENET,
 };
 
 const rs_scheme rs_scheme_paddleclas = {
@@ -49,5 +47,5 @@ const rs_scheme rs_scheme_paddleclas = {
         .head_in_out = true,
         .epsilon = 1e-5,
         .stride = RS_STRIDE_CONV2,
-        .input = IMAGENET,
+        .input = RS_INPUT_IMAGENET,
 };

@@ -4,16 +4,7 @@
  * those with a pool in the shortcut (d) have names of their own there. Its pre-activation networks
  * (resnetv2_*) share nothing with them.
  */
-#include "weights/weights.h"
-
-#define PYTORCH_SLOTS                                                                       \
-        {                                                                                   \
-                [RS_CONV_WEIGHT] = "{m}.weight", [RS_CONV_BIAS] = "{m}.bias",               \
-                [RS_BN_GAMMA] = "{m}.weight", [RS_BN_BETA] = "{m}.bias",                    \
-                [RS_BN_MEAN] = "{m}.running_mean", [RS_BN_VAR] = "{m}.running_var",         \
-                [RS_BN_COUNT] = "{m}.num_batches_tracked", [RS_HEAD_WEIGHT] = "{m}.weight", \
-                [RS_HEAD_BIAS] = "{m}.bias"                                                 \
-        }
+#include "weights/names.h"
 
 const rs_scheme rs_scheme_timm = {
         .name = "timm",
@@ -30,7 +21,7 @@ const rs_scheme rs_scheme_timm = {
         .deep_bn = {"conv1.1", "conv1.4", "bn1"},
         .pooled_conv = "layer{s}.{b}.downsample.1",
         .pooled_bn = "layer{s}.{b}.downsample.2",
-        .slots = PYTORCH_SLOTS,
+        .slots = {RS_SLOTS_PYTORCH, RS_SLOT_COUNTER},
         .epsilon = 1e-5,
         .stride = RS_STRIDE_CONV2,
         .input = "size=224x224 resize=236 mean=0.485,0.456,0.406 std=0.229,0.224,0.225",
@@ -45,7 +36,7 @@ const rs_scheme rs_scheme_timm_v2 = {
                 [RS_DOWN_CONV] = "stages.{s-1}.blocks.{b}.downsample.conv",
                 [RS_NORM] = "norm",
                 [RS_HEAD] = "head.fc"},
-        .slots = PYTORCH_SLOTS,
+        .slots = {RS_SLOTS_PYTORCH, RS_SLOT_COUNTER},
         .head_conv = true,
         .preactivation = true,
         .epsilon = 1e-5,

@@ -3,6 +3,7 @@
 #include "weights/set.h"
 
 #include <string.h>
+#include "weights/names.h"
 
 /* torchvision's names; where it has none timm's. A shortcut behind a pool counts it, where there is
    one (timm's d has none in its first stage). The BatchNormalization on the picture has no name in
@@ -20,8 +21,7 @@ static const rs_scheme canonical = {
                 [RS_HEAD] = "fc"},
         .deep_conv = {"conv1.0", "conv1.3", "conv1.6"},
         .deep_bn = {"conv1.1", "conv1.4", "bn1"},
-        .slots = {"{m}.weight", "{m}.bias", "{m}.weight", "{m}.bias", "{m}.running_mean",
-                "{m}.running_var", "{m}.num_batches_tracked", NULL, "{m}.weight", "{m}.bias"},
+        .slots = {RS_SLOTS_PYTORCH, RS_SLOT_COUNTER},
 };
 
 void

@@ -10,6 +10,13 @@
 
 static unsigned char ckpt_values[4096];
 
+static inline void
+ckpt_fill(void)
+{
+        for (size_t i = 0; i < sizeof ckpt_values; i++)
+                ckpt_values[i] = (unsigned char)(i * 7 + (i >> 8));
+}
+
 /* Thousands of damaged files are best kept in memory. */
 __attribute__((constructor)) static void
 ckpt_in_memory(void)
@@ -36,8 +43,7 @@ static inline void
 ckpt_sample(rs_entry e[CKPT_N])
 {
         static const int64_t kernel[] = {3, 3, 2, 4}, four[] = {4}, five[] = {5}, none[] = {0, 3}, many[] = {300};
-        for (size_t i = 0; i < sizeof ckpt_values; i++)
-                ckpt_values[i] = (unsigned char)(i * 7 + (i >> 8));
+        ckpt_fill();
         e[0] = ckpt_entry("params/a/kernel", RESECT_FLOAT, 4, 4, kernel);
         e[1] = ckpt_entry("params/a/bias", RESECT_FLOAT, 4, 1, four);
         e[2] = ckpt_entry("params/b/c/d/scale", RESECT_FLOAT16, 2, 1, five);
