@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: 0BSD */
+/* Making and freeing a network laid out for training (net.h): its sides, their plans, and what they
+ * share. */
 #include "train/net.h"
 
 #include <math.h>

@@ -45,7 +45,7 @@ reads(const rs_format *f, resect_error *err)
 
 #define T(name, shape, from, to)                                                                   \
         "\"" name "\":{\"dtype\":\"F32\",\"shape\":[" shape "],\"data_offsets\":[" from "," to "]" \
-                                                                                               "}"
+        "}"
 
 START_TEST(headers)
 {
