@@ -28,7 +28,9 @@ static const struct {
                           "alone"}},
         {CLI_RUN, {"kernels", "WHICH", "auto, fast or reference"}},
         {CLI_RUN, {"precision", "TYPE", "what fast kernels compute in: f32 or bf16 (f32)"}},
-        {CLI_RUN, {"exact", NULL, "fast kernels without Winograd's method, which rounds more"}},
+        {CLI_RUN, {"exact", NULL,
+                          "fast kernels without Winograd's and Strassen's methods, which round "
+                          "more"}},
         {CLI_SEED, {"seed", "N", "random numbers come from seed N (0)"}},
         {CLI_VERIFY, {"verify", NULL,
                              "run the model before and after and compare what must not change"}},

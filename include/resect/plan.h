@@ -44,7 +44,7 @@ typedef struct resect_plan_options {
         int threads;        /* 0: all processors */
         resect_kernels kernels;
         resect_precision precision;
-        bool exact; /* fast kernels: no Winograd */
+        bool exact; /* fast kernels: no Winograd, no Strassen */
         const char *choices; /* fast kernels: what another plan's resect_plan_choices said, to be chosen again; NULL: nothing */
         int recompute; /* training: what backward reads is made once more instead of being kept. 0: all is kept; 1: normalisations and
                           activations are made again, 2: 1x1 Convs with more outputs than inputs too, 3: all of a block */
