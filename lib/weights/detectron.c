@@ -94,6 +94,7 @@ const rs_format rs_format_detectron = {
         .name = "detectron",
         .help = "Detectron's and Detectron2's .pkl",
         .suffixes = suffixes,
+        .scheme = "detectron",
         .sniff = sniff,
         .read = read,
         .write = write,

@@ -206,6 +206,7 @@ const rs_format rs_format_paddle = {
         .name = "paddle",
         .help = "PaddlePaddle's .pdparams",
         .suffixes = suffixes,
+        .scheme = "paddle",
         .sniff = sniff,
         .read = read,
         .write = write,
