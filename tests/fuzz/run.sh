@@ -20,7 +20,7 @@ weights_pickle)
         libs="-lz -lm -lpthread"
         flags="$flags -DFUZZ_ALONE"
         ;;
-weights_flax | weights_tf | weights_h5 | weights_mxnet | weights_caffe | weights_ncnn)
+weights_flax | weights_tf | weights_h5 | weights_mxnet | weights_caffe | weights_ncnn | weights_safetensors | weights_npz)
         w=$src/lib/weights
         code="$src/lib/base/error.c $src/lib/base/mem.c $src/lib/base/map.c $src/lib/io/beneath.c $src/lib/io/fd.c
                 $src/lib/io/gunzip.c $src/lib/io/input.c $src/lib/io/output.c $src/lib/onnx/wire.c $src/lib/tensor/dtype.c
@@ -32,6 +32,8 @@ weights_flax | weights_tf | weights_h5 | weights_mxnet | weights_caffe | weights
         weights_mxnet) code="$code $w/mxnet.c" ;;
         weights_caffe) code="$code $w/caffe.c $w/caffe_write.c" ;;
         weights_ncnn) code="$code $w/ncnn.c" ;;
+        weights_safetensors) code="$code $w/safetensors.c" ;;
+        weights_npz) code="$code $w/npz.c $src/lib/io/zip.c $src/lib/tensor/npy.c $src/lib/tensor/tensor.c" ;;
         esac
         libs="-lz -lm"
         ;;

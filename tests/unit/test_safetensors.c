@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 #include <time.h>
 #include <zip.h>
+#include "ckpt.h"
 #include "scratch.h"
 #include "unit.h"
 #include "weights/weights.h"
@@ -187,10 +188,11 @@ static size_t
 write_small(const char *format, unsigned char *out)
 {
         static const rs_entry entries[] = {
-                {"b", RESECT_UINT8, 1, five, 5, 5, {values, 5}, NULL, NULL},
-                {"w\"\xc3\xa9\n", RESECT_FLOAT, 2, two_three, 6, 24, {values, 24}, NULL, NULL},
-                {"n", RESECT_INT64, 0, five, 1, 8, {values, 8}, NULL, NULL},
-                {"empty", RESECT_FLOAT16, 1, none, 0, 0, {NULL, 0}, NULL, NULL}};
+                {"b", RESECT_UINT8, 1, five, 5, 5, {values, 5}, NULL, NULL, NULL},
+                {"w\"\xc3\xa9\n", RESECT_FLOAT, 2, two_three, 6, 24, {values, 24}, NULL, NULL,
+                        NULL},
+                {"n", RESECT_INT64, 0, five, 1, 8, {values, 8}, NULL, NULL, NULL},
+                {"empty", RESECT_FLOAT16, 1, none, 0, 0, {NULL, 0}, NULL, NULL, NULL}};
         resect_error err;
         rs_writing w = {.path = scratch("x"), .entries = entries, .n_entries = 4};
         CK_OK(rs_format_write(rs_format_find(format), &w, &err), err);
@@ -359,8 +361,8 @@ END_TEST
 START_TEST(folders)
 {
         static const rs_entry entries[] = {
-                {"a/b%", RESECT_UINT8, 1, five, 5, 5, {values, 5}, NULL, NULL},
-                {".c", RESECT_FLOAT, 2, two_three, 6, 24, {values, 24}, NULL, NULL}};
+                {"a/b%", RESECT_UINT8, 1, five, 5, 5, {values, 5}, NULL, NULL, NULL},
+                {".c", RESECT_FLOAT, 2, two_three, 6, 24, {values, 24}, NULL, NULL, NULL}};
         resect_error err;
         scratch_make();
         rs_writing w = {.path = scratch("folder/"), .entries = entries, .n_entries = 2};
@@ -388,5 +390,32 @@ START_TEST(folders)
 }
 END_TEST
 
+static size_t accepted;
+static const rs_format *replayed;
+
+static void
+replay(const unsigned char *bytes, size_t n)
+{
+        resect_error err;
+        scratch_write("c", bytes, n);
+        accepted += ckpt_use(scratch("c"), replayed, &err);
+}
+
+/* What the fuzzers began with and found; NumPy's own files among them are taken. */
+START_TEST(corpora)
+{
+        scratch_make();
+        accepted = 0;
+        replayed = rs_format_find("safetensors");
+        ckpt_corpus("weights_safetensors", replay);
+        ck_assert_uint_ge(accepted, 4);
+        accepted = 0;
+        replayed = rs_format_find("npz");
+        ckpt_corpus("weights_npz", replay);
+        ck_assert_uint_ge(accepted, 8);
+        scratch_done();
+}
+END_TEST
+
 UNIT_MAIN("safetensors", headers, lengths, very_many, cut_and_flipped, out_of_memory,
-        arrays_that_lie, folders)
+        arrays_that_lie, folders, corpora)

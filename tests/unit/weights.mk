@@ -12,7 +12,7 @@ tests_unit_test_convert_SOURCES = tests/unit/test_convert.c tests/unit/unit.h te
 tests_unit_test_convert_LDADD = $(UNIT_LIBS)
 
 check_PROGRAMS += tests/unit/test_safetensors
-tests_unit_test_safetensors_SOURCES = tests/unit/test_safetensors.c tests/unit/unit.h tests/unit/scratch.h
+tests_unit_test_safetensors_SOURCES = tests/unit/test_safetensors.c tests/unit/unit.h tests/unit/scratch.h tests/unit/ckpt.h
 tests_unit_test_safetensors_LDADD = $(UNIT_LIBS) $(ZIP_LIBS)
 
 check_PROGRAMS += tests/unit/test_weights_files
