@@ -218,10 +218,12 @@ model_with(resect_model *m, const resect_weights *w)
         return copy;
 }
 
-/* The proof that copy says what source says; graph is the source's, where it has one. */
+/* The proof that copy says what source says; graph is the source's, where it has one. Without it
+   all that was written goes. */
 static void
 prove(const resect_weights *source, const resect_weights *copy, resect_model *graph,
-        const resect_conversion *c, const resect_convert_options *o, const char *written)
+        const resect_conversion *c, const resect_convert_options *o, const char *written,
+        const char *format)
 {
         resect_error err;
         resect_difference d = {0};
@@ -240,7 +242,7 @@ prove(const resect_weights *source, const resect_weights *copy, resect_model *gr
         }
         if (!ok) {
                 if (written)
-                        unlink(written);
+                        resect_weights_remove(written, format);
                 cli_die("what was made is not what it was made from, and nothing is left of it: %s",
                         err.msg);
         }
@@ -323,8 +325,16 @@ write_file(resect_weights *source, resect_model *graph, const resect_convert_opt
                 for (size_t i = 0; resect_weights_format_at(i, &f); i++)
                         readable |= !strcmp(f.name, format) && f.reads;
                 if (readable) {
-                        resect_weights *copy = read_weights(path, format, names);
-                        prove(source, copy, graph, &c, o, path);
+                        const resect_weights_options back = {
+                                .format = format, .names = names, .read = read_options()};
+                        resect_weights *copy = resect_weights_read(path, &back, &err);
+                        if (!copy) {
+                                resect_weights_remove(path, format);
+                                cli_die("what was written cannot be read, and nothing is left of "
+                                        "it: %s",
+                                        err.msg);
+                        }
+                        prove(source, copy, graph, &c, o, path, format);
                         resect_weights_free(copy);
                 }
         }
@@ -357,7 +367,7 @@ fill_model(resect_weights *source, const resect_convert_options *o)
         resect_weights *copy = resect_weights_of_model(m, &err);
         if (!copy)
                 cli_fail(NULL, &err);
-        prove(source, copy, NULL, &c, o, NULL);
+        prove(source, copy, NULL, &c, o, NULL, NULL);
         resect_weights_free(copy);
         cli_write_model(m);
         resect_model_free(m);

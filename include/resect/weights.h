@@ -122,6 +122,8 @@ RESECT_API resect_model *resect_weights_graph(const resect_weights *w, resect_er
  */
 RESECT_API bool resect_weights_write(const resect_weights *w, const char *path, const char *format, const char *names,
         const resect_convert_options *options, resect_conversion *out, resect_error *err) RESECT_MUST;
+/* Takes away again what resect_weights_write made there: the file, all files of a format that has several, or the folder. */
+RESECT_API void resect_weights_remove(const char *path, const char *format);
 
 /*
  * Proof. prove: what both have is the same, to the bit (tolerance 0), or, everything folded into the Convs, within tolerance of

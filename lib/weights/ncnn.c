@@ -11,6 +11,8 @@
  */
 #include "weights/ncnn.h"
 
+#include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include "onnx/wire.h"
 #include "tensor/dtype.h"
@@ -39,7 +41,8 @@ struct reading {
 struct layer {
         char type[TOKEN_MAX + 1], name[TOKEN_MAX + 1];
         int64_t p[PARAMS];
-        uint32_t set; /* bit k: p[k] is given */
+        uint32_t set;   /* bit k: p[k] is given */
+        double epsilon; /* key 1 as a fraction: a BatchNorm's */
 };
 
 static bool
@@ -97,8 +100,30 @@ integer(const char *s, int64_t *out)
         return true;
 }
 
-/* KEY=VALUE. Only whole numbers say anything about weights; fractions, lists and text are passed
- * over. */
+/* A fraction, as the C locale writes it: strtod would read a comma or a point as the locale says.
+ */
+static bool
+fraction(const char *s, double *out)
+{
+        bool minus = *s == '-', digits = false;
+        double v = 0;
+        int64_t shift = 0, exponent = 0;
+        for (s += minus; *s >= '0' && *s <= '9'; s++, digits = true)
+                v = v * 10 + (*s - '0');
+        if (*s == '.')
+                for (s++; *s >= '0' && *s <= '9'; s++, shift--, digits = true)
+                        v = v * 10 + (*s - '0');
+        if (!digits || ((*s == 'e' || *s == 'E') && !integer(s + 1 + (s[1] == '+'), &exponent)) ||
+                (*s && *s != 'e' && *s != 'E') || exponent > 400 || exponent < -400)
+                return false;
+        shift += exponent;
+        v = shift < 0 ? v / pow(10, (double)-shift) : v * pow(10, (double)shift);
+        *out = minus ? -v : v;
+        return isfinite(v);
+}
+
+/* KEY=VALUE. Only whole numbers say how many weights there are, and one fraction what they mean;
+ * the other fractions, lists and text are passed over. */
 static bool
 take_param(struct reading *r, struct layer *l, char *word)
 {
@@ -115,6 +140,11 @@ take_param(struct reading *r, struct layer *l, char *word)
         if (integer(equal + 1, &value)) {
                 l->p[key] = value;
                 l->set |= UINT32_C(1) << key;
+        }
+        if (key == 1 && !strcmp(l->type, "BatchNorm")) {
+                if (!fraction(equal + 1, &l->epsilon) || l->epsilon < 0)
+                        return wrong(r, "an epsilon that is no positive number");
+                l->epsilon = (double)(float)l->epsilon; /* which is what ncnn holds */
         }
         return true;
 }
@@ -254,6 +284,11 @@ batch_norm(struct reading *r, const struct layer *l)
         for (int i = 0; i < 4; i++)
                 if (!take_plain(r, l, fields[i], param(l, 0, 0)))
                         return false;
+        double *epsilon = RS_NEW(&r->c->arena, 1, double, r->err);
+        if (!epsilon)
+                return false;
+        *epsilon = l->epsilon;
+        r->c->entries[r->c->n_entries - 2].epsilon = epsilon; /* the variance's */
         return true;
 }
 
@@ -382,6 +417,18 @@ read(rs_checkpoint *c, const rs_input *in, resect_error *err)
                 (rs_span){bin->data, bin->size}, err);
 }
 
+static void
+take_away(const char *path)
+{
+        rs_arena a = {0};
+        const char *bin = rs_ncnn_bin(&a, path, NULL);
+        if (bin) {
+                remove(path);
+                remove(bin);
+        }
+        rs_arena_free(&a);
+}
+
 static const char *const suffixes[] = {".param", NULL};
 
 const rs_format rs_format_ncnn = {
@@ -394,4 +441,5 @@ const rs_format rs_format_ncnn = {
         .sniff = sniff,
         .read = read,
         .write = rs_ncnn_write,
+        .remove = take_away,
 };

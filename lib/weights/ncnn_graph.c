@@ -7,6 +7,7 @@
  * weights: layer1.0.conv1.
  */
 #include <string.h>
+#include <unistd.h>
 #include "edit/edit.h"
 #include "model/model.h"
 #include "resect/look.h"
@@ -510,14 +511,18 @@ rs_ncnn_write(const rs_writing *writing, resect_error *err)
         char *bin = rs_ncnn_bin(&w.arena, writing->path, err);
         bool ok = bin && (w.bin = rs_output_open(bin, err)) &&
                   (param = rs_output_open(writing->path, err)) && put_network(&w, param);
-        forget(&w);
         if (ok) {
                 ok = rs_output_close(w.bin, err);
-                if (ok)
-                        return rs_output_close(param, err);
                 w.bin = NULL;
+        }
+        if (ok) {
+                ok = rs_output_close(param, err);
+                param = NULL;
+                if (!ok)
+                        unlink(bin); /* weights without their words */
         }
         rs_output_abandon(w.bin);
         rs_output_abandon(param);
-        return false;
+        forget(&w);
+        return ok;
 }

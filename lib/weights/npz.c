@@ -368,6 +368,21 @@ write_npy(const rs_writing *w, resect_error *err)
         return ok;
 }
 
+/* The folder was made by write_npy, or was empty before. */
+static void
+take_away_npy(const char *path)
+{
+        DIR *d = opendir(path);
+        for (struct dirent *e; d && (e = readdir(d)) != NULL;) {
+                size_t n = strlen(e->d_name);
+                if (n > SUFFIX && !strcmp(e->d_name + n - SUFFIX, suffix))
+                        unlinkat(dirfd(d), e->d_name, 0);
+        }
+        if (d)
+                closedir(d);
+        rmdir(path);
+}
+
 static const char *const npy_suffixes[] = {NULL};
 
 const rs_format rs_format_npy = {
@@ -378,4 +393,5 @@ const rs_format rs_format_npy = {
         .sniff = sniff_npy,
         .read = read_npy,
         .write = write_npy,
+        .remove = take_away_npy,
 };

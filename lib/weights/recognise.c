@@ -208,7 +208,8 @@ fill_unit(rs_set *set, const rs_checkpoint *c, const struct looking *l, rs_unit 
         }
         take(set, c, l, &u->bn, RS_BN_COUNT, &u->count);
         take(set, c, l, &u->bn, RS_BN_FACTOR, &u->factor);
-        u->epsilon = l->s->epsilon;
+        const rs_entry *var = u->norm[RS_VAR];
+        u->epsilon = var && var->epsilon ? *var->epsilon : l->s->epsilon;
 }
 
 static bool

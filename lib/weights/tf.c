@@ -514,6 +514,18 @@ write(const rs_writing *w, resect_error *err)
         return ok;
 }
 
+static void
+take_away(const char *path)
+{
+        char name[4096];
+        for (int index = 0; index < 2; index++) {
+                int length = snprintf(name, sizeof name, "%.*s%s", (int)prefix_length(path), path,
+                        index ? index_suffix : data_suffix);
+                if (length > 0 && (size_t)length < sizeof name)
+                        remove(name);
+        }
+}
+
 static const char *const suffixes[] = {index_suffix, NULL};
 
 const rs_format rs_format_tf = {
@@ -526,4 +538,5 @@ const rs_format rs_format_tf = {
         .sniff = sniff,
         .read = read,
         .write = write,
+        .remove = take_away,
 };

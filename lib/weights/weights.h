@@ -37,6 +37,7 @@ typedef struct rs_entry {
         rs_span data;        /* data.data is NULL when fetch makes them (or bytes is 0) */
         bool (*fetch)(const struct rs_entry *e, rs_arena *scratch, rs_span *out, resect_error *err);
         const void *ctx; /* fetch's own */
+        const double *epsilon; /* of a variance, where the file itself says it (ncnn); NULL: as the scheme has it */
 } rs_entry;
 
 /* The entry's bytes: e->bytes of them, borrowed from the checkpoint or made in scratch, which the caller empties when it has done
@@ -263,6 +264,8 @@ typedef struct rs_format {
         /* Writes, one entry's bytes in memory at a time. Says UNSUPPORTED, before the first byte, for an element type that the
            format has not. Does not close w->out. NULL: cannot be written. */
         bool (*write)(const rs_writing *w, resect_error *err);
+        /* Takes away all that write made at path, of a format with many set. */
+        void (*remove)(const char *path);
 } rs_format;
 
 const rs_format *rs_format_list(size_t i); /* NULL past the end */

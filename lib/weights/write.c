@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: 0BSD */
 /* Weights as a file: every unit made as the scheme wants it, under the scheme's names, and handed
  * to the format. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include "weights/convert.h"
 
 struct writing {
@@ -228,6 +230,17 @@ collect(struct writing *k)
         return add_head(k);
 }
 
+/* Whether the file gave an epsilon that nobody who only knows the names would think of. */
+static bool
+odd_epsilon(const rs_set *set)
+{
+        for (size_t i = 0; i < set->n; i++)
+                if (set->units[i].norm[RS_VAR] &&
+                        fabs(set->units[i].epsilon - set->scheme->epsilon) >= 1e-12)
+                        return true;
+        return false;
+}
+
 static bool
 choose(struct writing *k, const rs_format *f, const char *names)
 {
@@ -238,8 +251,11 @@ choose(struct writing *k, const rs_format *f, const char *names)
         if (names && !(k->s = rs_scheme_find(names)))
                 return rs_fail(k->err, RESECT_ARG, "there are no names called '%s'", names);
         /* from one file to another the names stay, also when nobody knows what they mean */
-        if (!names && w->checkpoint && (!f->scheme || !w->info.recognised))
+        if (!names && w->checkpoint && (!f->scheme || !w->info.recognised)) {
+                if (w->info.recognised && odd_epsilon(&w->set)) /* then the variances are not */
+                        k->s = w->set.scheme;
                 return true;
+        }
         if (!names)
                 k->s = rs_scheme_find(f->scheme ? f->scheme : "torchvision");
         /* A v2 network under the v2 names of who has them: keras-v2 for keras; PyTorch's are
@@ -343,4 +359,14 @@ resect_weights_write(const resect_weights *w, const char *path, const char *form
         rs_free(k.entries);
         rs_arena_free(&k.arena);
         return ok;
+}
+
+void
+resect_weights_remove(const char *path, const char *format)
+{
+        const rs_format *f = rs_format_find(format);
+        if (f && f->remove)
+                f->remove(path);
+        else if (f)
+                unlink(path);
 }

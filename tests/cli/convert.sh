@@ -160,6 +160,16 @@ status 0 resect-convert --weights "$T/unknown" --to safetensors -o "$T/unknown.s
 refuses resect-convert --weights "$T/unknown" --into "$T/small.onnx" -o "$T/no.onnx"
 refuses resect-convert --weights "$T/unknown" --to npz:torchvision -o "$T/no.npz"
 
+# What cannot be read back does not stay, not one file of it.
+status 0 resect-convert --to safetensors --dtype float16 "$T/full.onnx" -o "$T/half.safetensors"
+size=$(($(wc -c <"$T/half.safetensors") * 3 / 2))
+mkdir "$T/gone"
+for format in safetensors npz tf; do
+        status 2 resect-convert --weights "$T/half.safetensors" --to "$format:torchvision" --dtype float32 --max-size "$size" -o "$T/gone/x"
+        says 'nothing is left'
+        check "$format leaves nothing" test -z "$(ls "$T/gone")"
+done
+
 # Where the output cannot go, and input that is none.
 status 2 resect-convert --quiet --to safetensors "$T/small.onnx" -o /dev/full
 status 2 resect-convert --quiet --to safetensors "$T/small.onnx" -o "$T/missing/x.safetensors"

@@ -103,6 +103,8 @@ START_TEST(by_hand)
                         for (int k = 0; k < e->rank; k++)
                                 ck_assert_int_eq(e->dims[k], want[i].dims[k]);
                         ck_assert_mem_eq(e->data.data, b.data + want[i].at, e->bytes);
+                        ck_assert((e->epsilon != NULL) == !strcmp(e->name, "bn.running_var"));
+                        ck_assert(!e->epsilon || (float)*e->epsilon == 1e-5f);
                 }
                 rs_checkpoint_free(c);
         }
@@ -136,6 +138,10 @@ START_TEST(hostile)
                 {"Convolution c 1 1 a b 0=1 1=1 6=5", "c wants 20 bytes"},
                 {"Convolution c 1 1 a b 0=1 1=1 6=4 8=1", "8-bit"},
                 {"BatchNorm c 1 1 a b 0=-4", "no file can hold"},
+                {"BatchNorm c 1 1 a b 0=1 1=-1e-5", "epsilon"},
+                {"BatchNorm c 1 1 a b 0=1 1=1e-", "epsilon"},
+                {"BatchNorm c 1 1 a b 0=1 1=1e999", "epsilon"},
+                {"BatchNorm c 1 1 a b 0=1 1=x", "epsilon"},
                 {"PReLU c 1 1 a b 0=500000000000000000", "c wants 2000000000000000000 bytes"},
                 {"LSTM c 1 1 a b 0=4", "layers of type LSTM"}, {"ReLU", "type and name"},
                 {"ReLU c 1", "how many blobs"}, {"ReLU c 1 x", "how many blobs"},
