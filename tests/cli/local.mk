@@ -11,4 +11,5 @@ dist_check_SCRIPTS += tests/cli/tune.sh
 dist_check_SCRIPTS += tests/cli/fast.sh
 tests/cli/tune.log tests/cli/fast.log: tests/unit/test_train$(EXEEXT)
 dist_check_SCRIPTS += tests/cli/convert.sh
+dist_check_SCRIPTS += tests/cli/convert101.sh
 dist_check_SCRIPTS += tests/cli/edits.sh
