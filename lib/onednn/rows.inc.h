@@ -14,7 +14,7 @@
 /* Vector v of row i of a stream. */
 #define AT(stream) ((stream) + at + i * stride + v * VL)
 /* Fetches what a stream has a page further on: the processor's own prefetching ends with each page, so that a first pass over what
- * is no longer in a cache takes a quarter longer without this. Where rows are not neighbours, what
+ * is no longer in a cache takes measurably longer without this. Where rows are not neighbours, what
  * follows in memory is not what comes next. */
 #define FETCH(stream)                                                                                      \
         do {                                                                                               \
