@@ -2,7 +2,7 @@
 /*
  * Training. One call fine-tunes a model in memory on the training split of a data set: what is frozen stays as it is to the last byte,
  * and the weights kept are those of the best epoch. The run is a function of the model, the data, the options and the
- * seed: neither threads, nor a stop and a resume, change a bit of it.
+ * seed: a stop and a resume change no bit of it, nor does, with the reference kernels, the number of threads.
  */
 #ifndef RESECT_TRAIN_H
 #define RESECT_TRAIN_H

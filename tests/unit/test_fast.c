@@ -325,6 +325,7 @@ static const int64_t none[4], one[4] = {1, 1, 1, 1};
 GROW(plain, plain(g, 16, 3, 1);)
 GROW(odd, plain(g, 5, 3, 1); plain(g, 17, 1, 1); plain(g, 24, 3, 2);)
 GROW(winograd, plain(g, 32, 3, 1); plain(g, 16, 3, 1);)
+GROW(pointwise, plain(g, 256, 1, 1); unary(g, "Relu"); plain(g, 256, 1, 1);)
 GROW(asymmetric, plain(g, 16, 1, 1);
         conv(g, (conv_of){.to = 32, .kernel = 3, .stride = 1, .pads = {0, 2, 1, 0}, .bias = true});)
 GROW(strided, plain(g, 16, 1, 1);
@@ -478,7 +479,8 @@ GROW(frozen_parts, plain(g, 16, 3, 1); norm(g); unary(g, "Relu");
 #name, op, grow_##name, 3, 9, 10 \
         }
 static const special specials[] = {SPECIAL(plain, "Conv"), SPECIAL(odd, "Conv"),
-        {"winograd", "Conv", grow_winograd, 16, 14, 15}, SPECIAL(asymmetric, "Conv"),
+        {"winograd", "Conv", grow_winograd, 16, 14, 15},
+        {"pointwise", "Conv", grow_pointwise, 64, 12, 14}, SPECIAL(asymmetric, "Conv"),
         SPECIAL(strided, "Conv"), SPECIAL(dilated, "Conv"), SPECIAL(grouped, "Conv"),
         SPECIAL(depthwise, "Conv"), SPECIAL(biased, "Conv"),
         SPECIAL(norm_first, "BatchNormalization"), SPECIAL(norm_relu, NULL),
