@@ -13,5 +13,6 @@
 #include "resect/train.h"
 #include "resect/study.h"
 #include "resect/weights.h"
+#include "resect/view.h"
 
 #endif

@@ -13,6 +13,7 @@ dist_check_SCRIPTS += \
 	tests/peers/real.sh \
 	tests/peers/tune_real.sh \
 	tests/peers/vectors.sh \
+	tests/peers/view.sh \
 	tests/peers/weights_h5.sh \
 	tests/peers/weights_tf.sh \
 	tests/peers/weights_mx.sh \
@@ -37,3 +38,4 @@ EXTRA_DIST += \
 	tests/peers/weights_tf.py \
 	tests/peers/weights_mx.py \
 	tests/peers/weights_torch.py
+tests/peers/view.log: tests/unit/test_view$(EXEEXT)

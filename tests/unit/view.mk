@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: 0BSD
+check_PROGRAMS += tests/unit/test_view
+tests_unit_test_view_SOURCES = tests/unit/test_view.c tests/unit/unit.h tests/unit/scratch.h
+tests_unit_test_view_LDADD = $(UNIT_LIBS) -lm
