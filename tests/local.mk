@@ -39,6 +39,7 @@ include tests/unit/view.mk
 include tests/unit/weights.mk
 include tests/unit/weights_tf.mk
 include tests/unit/weights_mx.mk
+include tests/unit/probe.mk
 include tests/unit/tools.mk
 TESTS += $(check_PROGRAMS)
 endif

@@ -11,6 +11,7 @@
 #include "resect/data.h"
 #include "resect/edit.h"
 #include "resect/train.h"
+#include "resect/features.h"
 #include "resect/study.h"
 #include "resect/weights.h"
 #include "resect/view.h"

@@ -6,6 +6,7 @@ dist_check_SCRIPTS += \
 	tests/peers/metrics.sh \
 	tests/peers/onnx_python.sh \
 	tests/peers/edits.sh \
+	tests/peers/features.sh \
 	tests/peers/opsets.sh \
 	tests/peers/outputs.sh \
 	tests/peers/parity.sh \
@@ -23,6 +24,7 @@ EXTRA_DIST += \
 	tests/peers/convert.py \
 	tests/peers/edits.py \
 	tests/peers/export.py \
+	tests/peers/features.py \
 	tests/peers/metrics.py \
 	tests/peers/npy.js \
 	tests/peers/onnx_python.py \
