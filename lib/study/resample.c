@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include "base/random.h"
+#include "study/crossed.h"
 #include "study/metrics.h"
 
 enum { FIGURES = 6 };
@@ -24,8 +25,8 @@ ascending(const void *a, const void *b)
 }
 
 /* NumPy's default ("linear", method 7 of Hyndman and Fan 1996). */
-static double
-quantile(const double *sorted, size_t n, double q)
+double
+rs_quantile(const double *sorted, size_t n, double q)
 {
         double at = q * (double)(n - 1);
         size_t i = (size_t)at;
@@ -33,12 +34,18 @@ quantile(const double *sorted, size_t n, double q)
                          : sorted[n - 1];
 }
 
+void
+rs_sort(double *v, size_t n)
+{
+        qsort(v, n, sizeof *v, ascending);
+}
+
 static resect_scores
 quantiles(const double *const columns[FIGURES], size_t rounds, double q, size_t n)
 {
         double v[FIGURES];
         for (int f = 0; f < FIGURES; f++)
-                v[f] = quantile(columns[f], rounds, q);
+                v[f] = rs_quantile(columns[f], rounds, q);
         return (resect_scores){n, v[0], v[1], v[2], v[3], v[4], v[5]};
 }
 
@@ -75,7 +82,7 @@ resect_scores_bootstrap(const resect_outcome *o, size_t n, size_t classes, size_
         const double *columns[FIGURES];
         for (int f = 0; f < FIGURES; f++) {
                 columns[f] = table + (size_t)f * rounds;
-                qsort(table + (size_t)f * rounds, rounds, sizeof *table, ascending);
+                rs_sort(table + (size_t)f * rounds, rounds);
         }
         *low = quantiles(columns, rounds, (1 - level) / 2, n);
         *high = quantiles(columns, rounds, (1 + level) / 2, n);

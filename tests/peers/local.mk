@@ -5,6 +5,7 @@ dist_check_SCRIPTS += \
 	tests/peers/look.sh \
 	tests/peers/metrics.sh \
 	tests/peers/onnx_python.sh \
+	tests/peers/crossed.sh \
 	tests/peers/edits.sh \
 	tests/peers/features.sh \
 	tests/peers/opsets.sh \
@@ -22,6 +23,7 @@ dist_check_SCRIPTS += \
 EXTRA_DIST += \
 	tests/peers/close.py \
 	tests/peers/convert.py \
+	tests/peers/crossed.py \
 	tests/peers/edits.py \
 	tests/peers/export.py \
 	tests/peers/features.py \

@@ -8,3 +8,6 @@ check_PROGRAMS += tests/unit/test_train
 tests_unit_test_train_SOURCES = tests/unit/test_train.c tests/unit/small_job.c tests/unit/small_job.h \
 	tests/unit/forms.c tests/unit/forms_int8.c tests/unit/forms.h tests/unit/unit.h
 tests_unit_test_train_LDADD = $(UNIT_LIBS) -lm
+check_PROGRAMS += tests/unit/test_crossed
+tests_unit_test_crossed_SOURCES = tests/unit/test_crossed.c tests/unit/unit.h
+tests_unit_test_crossed_LDADD = $(UNIT_LIBS) -lm
