@@ -36,6 +36,7 @@ include tests/unit/edit.mk
 include tests/unit/look.mk
 include tests/unit/train.mk
 include tests/unit/view.mk
+include tests/unit/adapt.mk
 include tests/unit/weights.mk
 include tests/unit/weights_tf.mk
 include tests/unit/weights_mx.mk

@@ -15,5 +15,6 @@
 #include "resect/study.h"
 #include "resect/weights.h"
 #include "resect/view.h"
+#include "resect/adapt.h"
 
 #endif

@@ -7,7 +7,11 @@
 #include "io/fd.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 enum { VECTOR_MAX = 1024 }; /* Linux's IOV_MAX */
 
@@ -61,4 +65,22 @@ rs_fd_write(int fd, struct iovec *iov, size_t count)
                 }
         }
         return true;
+}
+
+int
+rs_fd_nameless(const char *folder, size_t bytes)
+{
+        char path[4096];
+        int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+        if (fd < 0 &&
+                (size_t)snprintf(path, sizeof path, "%s/resect-XXXXXX", folder) < sizeof path &&
+                (fd = mkostemp(path, O_CLOEXEC)) >= 0)
+                unlink(path);
+        int why = fd < 0 ? errno : posix_fallocate(fd, 0, (off_t)bytes);
+        if (!why)
+                return fd;
+        if (fd >= 0)
+                close(fd);
+        errno = why;
+        return -1;
 }

@@ -4,9 +4,6 @@
 #include "train/cache.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -48,23 +45,15 @@ rs_cache_row(const rs_cache *c, size_t sample, size_t view, size_t i)
         return all + (sample * c->views + view) * c->row + c->offset[i];
 }
 
-/* A file without a name, so that nothing stays behind whatever happens, with its space reserved, so
-   that a full disk shows now. */
 static bool
 open_file(rs_cache *c, const char *dir, resect_error *err)
 {
-        char path[4096];
-        c->fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-        if (c->fd < 0 &&
-                (size_t)snprintf(path, sizeof path, "%s/resect-XXXXXX", dir) < sizeof path &&
-                (c->fd = mkostemp(path, O_CLOEXEC)) >= 0)
-                unlink(path);
-        int why = c->fd < 0 ? errno : posix_fallocate(c->fd, 0, (off_t)c->bytes);
-        if (why)
+        c->fd = rs_fd_nameless(dir, c->bytes);
+        if (c->fd < 0)
                 return rs_fail(err, RESECT_IO,
                         "%s: no room for %zu bytes of cached features: %s (--cache-dir, "
                         "--cache-size, --no-cache)",
-                        dir, c->bytes, strerror(why));
+                        dir, c->bytes, strerror(errno));
         return true;
 }
 
