@@ -134,6 +134,23 @@ json_t *cli_json_real(double x); /* null for what is not finite */
 void cli_progress(const char *what, double done, double total, const char *unit);
 void cli_progress_end(void);
 
+/* cli_data.c: DATA, and lists
+ * -------------------------------------------------------------------------------------- */
+
+char *cli_copy(const char *text); /* from malloc */
+/* "A,B,C" cut in place; more than max entries are fatal. */
+size_t cli_split(char *text, const char **out /* [max] */, size_t max, const char *option);
+double cli_number(const char *text, const char *option); /* anything but a number is fatal */
+/* A list of numbers; 0 when the option was not given. */
+size_t cli_numbers(const char *option, double *out /* [max] */, size_t max);
+/* --augment into *a; false (and *a untouched) when it was not given. */
+bool cli_augment(resect_augment *a);
+/* DATA under --classes, --per-class and --skip-bad; an unsplit one gets a validation part. */
+resect_data *cli_open_data(const char *path, double val);
+void cli_say_skipped(const resect_data *d);
+/* What the model records as its input, with --input over it; false for an .npz, which takes none. */
+bool cli_input(const resect_model *m, const resect_data *d, resect_input *in);
+
 /* cli_io.c: models in and out, signals
  * ---------------------------------------------------------------------------------- */
 

@@ -5,6 +5,7 @@ LOOK =
 CUT =
 RUN =
 MOVE =
+KNOW =
 LOOK += tools/resect-info
 LOOK += tools/resect-check
 LOOK += tools/resect-diff
@@ -21,8 +22,9 @@ MOVE += tools/resect-convert
 RUN += tools/resect-run
 RUN += tools/resect-tune
 RUN += tools/resect-eval
+KNOW += tools/resect-trial
 
-bin_PROGRAMS += tools/resect $(LOOK) $(CUT) $(MOVE) $(RUN)
+bin_PROGRAMS += tools/resect $(LOOK) $(CUT) $(MOVE) $(RUN) $(KNOW)
 
 tools_resect_check_SOURCES = tools/check.c
 tools_resect_convert_SOURCES = tools/convert.c
@@ -40,16 +42,17 @@ tools_resect_pack_SOURCES = tools/pack.c
 tools_resect_reset_SOURCES = tools/reset.c
 tools_resect_run_SOURCES = tools/run.c tools/run.h tools/run_time.c tools/run_vectors.c
 tools_resect_strip_SOURCES = tools/strip.c
+tools_resect_trial_SOURCES = tools/trial.c
 tools_resect_truncate_SOURCES = tools/truncate.c
 tools_resect_tune_SOURCES = tools/tune.c tools/tune.h tools/tune_log.c
 
 # What the tools share. An archive, so that a tool takes only what it uses; of the library they see what is exported.
 noinst_LIBRARIES += tools/libcli.a
 tools_libcli_a_SOURCES = tools/cli.h tools/cli_table.h \
-	tools/cli.c tools/cli_edit.c tools/cli_help.c tools/cli_io.c tools/cli_print.c
+	tools/cli.c tools/cli_data.c tools/cli_edit.c tools/cli_help.c tools/cli_io.c tools/cli_print.c
 LDADD = tools/libcli.a libresect.la $(JANSSON_LIBS)
 
-PAGES = $(LOOK:=.1) $(CUT:=.1) $(MOVE:=.1) $(RUN:=.1)
+PAGES = $(LOOK:=.1) $(CUT:=.1) $(MOVE:=.1) $(RUN:=.1) $(KNOW:=.1)
 man1_MANS += tools/resect.1 $(PAGES)
 CLEANFILES += tools/resect.1 $(PAGES) tools/list.h
 tools/%.1: tools/%$(EXEEXT)
@@ -63,4 +66,5 @@ tools/list.h: $(PAGES)
 	$(AM_V_GEN){ echo 'GROUP("Look")'; $(LIST_ROW) $(LOOK:=.1) /dev/null; \
 		echo 'GROUP("Cut and graft")'; $(LIST_ROW) $(CUT:=.1) /dev/null; \
 		echo 'GROUP("Weights to and from other frameworks")'; $(LIST_ROW) $(MOVE:=.1) /dev/null; \
-		echo 'GROUP("Run and train")'; $(LIST_ROW) $(RUN:=.1) /dev/null; } > $@.new && mv $@.new $@
+		echo 'GROUP("Run and train")'; $(LIST_ROW) $(RUN:=.1) /dev/null; \
+		echo 'GROUP("Know")'; $(LIST_ROW) $(KNOW:=.1) /dev/null; } > $@.new && mv $@.new $@

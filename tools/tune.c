@@ -105,37 +105,6 @@ static const cli_tool tool = {
         .max_args = 2,
 };
 
-/* "A,B,C" cut in place. */
-static size_t
-split_list(char *text, const char **out, size_t max, const char *option)
-{
-        size_t n = 0;
-        for (char *save = NULL, *p = strtok_r(text, ",", &save); p;
-                p = strtok_r(NULL, ",", &save)) {
-                if (n == max)
-                        cli_die("--%s: more than %zu entries", option, max);
-                out[n++] = p;
-        }
-        return n;
-}
-
-static char *
-copy_of(const char *text)
-{
-        char *s = cli_alloc(strlen(text) + 1, 1);
-        return strcpy(s, text);
-}
-
-static double
-number(const char *text, const char *option)
-{
-        char *end;
-        double x = strtod(text, &end);
-        if (end == text || *end || !isfinite(x))
-                cli_die("--%s: '%s' is no number", option, text);
-        return x;
-}
-
 static uint64_t
 size_option(const char *option, uint64_t fallback)
 {
@@ -158,41 +127,12 @@ size_option(const char *option, uint64_t fallback)
 static void
 read_augment(resect_augment *a, bool pictures)
 {
-        const char *given = cli_value("augment");
         if (cli_given("no-augment")) {
-                if (given)
+                if (cli_given("augment"))
                         cli_die("--augment and --no-augment contradict each other");
-                return;
-        }
-        if (!given) {
+        } else if (!cli_augment(a)) {
                 a->crop = a->flip = pictures;
-                return;
         }
-        const char *parts[16];
-        char *text = copy_of(given);
-        size_t n = split_list(text, parts, 16, "augment");
-        for (size_t i = 0; i < n; i++) {
-                const char *p = parts[i];
-                if (!strcmp(p, "crop")) {
-                        a->crop = true;
-                } else if (!strncmp(p, "crop=", 5)) {
-                        a->crop = true;
-                        a->crop_min = number(p + 5, "augment");
-                } else if (!strcmp(p, "flip")) {
-                        a->flip = true;
-                } else if (!strncmp(p, "jitter=", 7)) {
-                        a->jitter = number(p + 7, "augment");
-                } else if (!strncmp(p, "pad=", 4)) {
-                        a->pad = (int)number(p + 4, "augment");
-                } else if (strcmp(p, "none") != 0) {
-                        cli_die("--augment: '%s' is none of crop, flip, jitter=X, pad=N, none", p);
-                }
-        }
-        if (a->crop_min < 0 || a->crop_min > 1 || a->jitter < 0 || a->jitter >= 1 || a->pad < 0 ||
-                a->pad > 1000)
-                cli_die("--augment: crop's least area must be in 0..1, jitter in [0, 1), pad in "
-                        "0..1000");
-        free(text);
 }
 
 /* An option of another optimiser or schedule than the one in use would be parsed and then
@@ -237,11 +177,11 @@ read_optimiser(resect_train_options *o)
         o->clip = cli_real("clip", 0, 0, 1e30);
         if (cli_given("betas")) {
                 const char *b[2];
-                char *text = copy_of(cli_value("betas"));
-                if (split_list(text, b, 2, "betas") != 2)
+                char *text = cli_copy(cli_value("betas"));
+                if (cli_split(text, b, 2, "betas") != 2)
                         cli_die("--betas: two numbers, as 0.9,0.999");
-                o->beta1 = number(b[0], "betas");
-                o->beta2 = number(b[1], "betas");
+                o->beta1 = cli_number(b[0], "betas");
+                o->beta2 = cli_number(b[1], "betas");
                 free(text);
         }
         o->schedule = cli_value("schedule");
@@ -259,15 +199,15 @@ read_rates(resect_train_options *o)
         const char *given = cli_value("lr-stage"), *parts[64];
         if (!given)
                 return;
-        char *text = copy_of(given);
-        size_t n = split_list(text, parts, 64, "lr-stage");
+        char *text = cli_copy(given);
+        size_t n = cli_split(text, parts, 64, "lr-stage");
         resect_part_rate *rates = cli_alloc(n, sizeof *rates);
         for (size_t i = 0; i < n; i++) {
-                char *part = copy_of(parts[i]), *equals = strchr(part, '=');
+                char *part = cli_copy(parts[i]), *equals = strchr(part, '=');
                 if (!equals)
                         cli_die("--lr-stage: '%s' is not PART=FACTOR", part);
                 *equals = '\0';
-                rates[i] = (resect_part_rate){part, number(equals + 1, "lr-stage")};
+                rates[i] = (resect_part_rate){part, cli_number(equals + 1, "lr-stage")};
         }
         free(text);
         o->part_rates = rates;
@@ -287,11 +227,11 @@ read_weights(resect_train_options *o, const resect_data *d)
         size_t classes = resect_data_class_count(d);
         const char **parts = cli_alloc(classes, sizeof *parts);
         double *weights = cli_alloc(classes, sizeof *weights);
-        char *text = copy_of(given);
-        if (split_list(text, parts, classes, "class-weights") != classes)
+        char *text = cli_copy(given);
+        if (cli_split(text, parts, classes, "class-weights") != classes)
                 cli_die("--class-weights: the data has %zu classes", classes);
         for (size_t i = 0; i < classes; i++)
-                weights[i] = number(parts[i], "class-weights");
+                weights[i] = cli_number(parts[i], "class-weights");
         o->class_weights = weights;
         free(parts);
         free(text);
@@ -341,44 +281,6 @@ free_options(resect_train_options *o)
                 free((char *)(uintptr_t)o->part_rates[i].part);
         free((void *)(uintptr_t)o->part_rates);
         free((void *)(uintptr_t)o->class_weights);
-}
-
-static resect_data *
-open_data(const char *path, bool find_lr)
-{
-        resect_error err;
-        const char *classes[1024];
-        resect_data_options o = {.val = cli_real("val", find_lr ? 0 : 0.2, 0, 0.9),
-                .per_class = (size_t)cli_integer("per-class", 0, 1, INT64_C(1) << 40),
-                .skip_bad = cli_given("skip-bad"),
-                .threads = cli_threads()};
-        char *text = cli_given("classes") ? copy_of(cli_value("classes")) : NULL;
-        if (text) {
-                o.classes = classes;
-                o.n_classes = split_list(text, classes, 1024, "classes");
-        }
-        resect_data *d = resect_data_open(path, &o, &err);
-        free(text);
-        if (!d)
-                cli_fail(path, &err);
-        tune_say_skipped(d);
-        return d;
-}
-
-static bool
-raw_or_parsed(const resect_model *m, const resect_data *d, resect_input *in)
-{
-        resect_error err;
-        if (resect_data_is_raw(d)) {
-                if (cli_given("input"))
-                        cli_die("--input: an .npz is used as it is");
-                return false;
-        }
-        if (!resect_input_of(m, in, NULL, &err))
-                cli_fail(cli_arg(0), &err);
-        if (cli_given("input") && !resect_input_parse(in, cli_value("input"), &err))
-                cli_fail("--input", &err);
-        return true;
 }
 
 static int
@@ -462,11 +364,12 @@ main(int argc, char **argv)
         cli_start(&tool, argc, argv);
         bool find_lr = cli_given("find-lr");
         resect_model *m = cli_read_model(cli_arg(0));
-        resect_data *d = open_data(cli_arg(1), find_lr);
+        resect_data *d = cli_open_data(cli_arg(1), cli_real("val", find_lr ? 0 : 0.2, 0, 0.9));
+        cli_say_skipped(d);
         resect_train_options o;
         resect_input in;
         read_options(&o, d);
-        if (raw_or_parsed(m, d, &in))
+        if (cli_input(m, d, &in))
                 o.input = &in;
         cli_catch_stop();
         int status = find_lr ? find_rate(m, d, &o) : train(m, d, &o, o.input);

@@ -16,7 +16,6 @@ struct tune_log {
 resect_train_events tune_events(struct tune_log *log);
 bool tune_on_point(void *ctx, const resect_train_step *s); /* with --find-lr */
 void tune_log_close(struct tune_log *log);
-void tune_say_skipped(const resect_data *d);
 void tune_print_rates(const resect_lr_point *p, size_t n, double suggestion);
 
 #endif

@@ -160,17 +160,6 @@ tune_events(struct tune_log *log)
 }
 
 void
-tune_say_skipped(const resect_data *d)
-{
-        const char *name, *why;
-        size_t n = resect_data_skipped_count(d);
-        for (size_t i = 0; i < n && i < 10 && resect_data_skipped(d, i, &name, &why); i++)
-                cli_note("skipped %s: %s", cli_text(name), cli_text(why));
-        if (n > 10)
-                cli_note("and %zu more files were skipped", n - 10);
-}
-
-void
 tune_print_rates(const resect_lr_point *p, size_t n, double suggestion)
 {
         if (cli_json()) {

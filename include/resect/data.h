@@ -69,6 +69,15 @@ RESECT_API const char *resect_data_note(const resect_data *d, size_t i);
 /* SHA-256 over classes, names, labels, splits and contents, in hexadecimal: the same data, or not? */
 RESECT_API bool resect_data_digest(const resect_data *d, char hex[65], resect_error *err) RESECT_MUST;
 
+/*
+ * The same samples under other splits: a view, which shares pictures and the cache of decoded ones with d, and of which d must outlive
+ * the use. train, val and test are sample numbers of d's RESECT_ALL; a sample may stand in one split at most, once (ARG otherwise).
+ * What augmentation makes of a sample is what it makes of it in d. A view of a view is one of the data behind it. It has no
+ * notes and no skipped files. Free with resect_data_free.
+ */
+RESECT_API resect_data *resect_data_resplit(const resect_data *d, const size_t *train /* [n_train] */, size_t n_train,
+        const size_t *val /* [n_val] */, size_t n_val, const size_t *test /* [n_test] */, size_t n_test, resect_error *err) RESECT_MUST;
+
 /* Augmentation of training pictures. All zero is none. Of it raw tensors (.npz) know flip and pad. */
 typedef struct resect_augment {
         bool crop;              /* RandomResizedCrop: area 0.35..1, aspect 3/4..4/3 */

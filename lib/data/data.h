@@ -32,6 +32,7 @@ typedef struct rs_line { /* of a list of texts */
 
 struct resect_data {
         rs_arena arena;
+        const resect_data *base; /* of a view: whose samples and cache these are; else NULL */
         const char *path;
         enum { RS_FILES, RS_PIXELS, RS_TENSOR } kind;
         const char **classes;
@@ -81,6 +82,9 @@ char *rs_path_beside(
 bool rs_data_scan(resect_data *d, int threads, resect_error *err) RESECT_MUST;
 void rs_picture_hash(const rs_picture *p, unsigned char hash[32]);
 bool rs_file_stamp(const char *path, int64_t *size, int64_t *mtime);
+
+/* view.c: the data whose samples, pixels and cache a view uses; itself when it is none. */
+resect_data *rs_data_root(const resect_data *d);
 
 /* collect.c */
 bool rs_data_choose_classes(

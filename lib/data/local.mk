@@ -12,4 +12,5 @@ libcore_la_SOURCES += \
 	lib/data/npz.c \
 	lib/data/open.c \
 	lib/data/sample.c \
-	lib/data/scan.c
+	lib/data/scan.c \
+	lib/data/view.c

@@ -76,6 +76,11 @@ resect_data_free(resect_data *d)
 {
         if (!d)
                 return;
+        if (d->base) { /* a view owns its lists alone */
+                rs_arena_free(&d->arena);
+                rs_free(d);
+                return;
+        }
         for (size_t i = 0; i < d->n_samples; i++) {
                 rs_sample *s = &d->samples[i];
                 rs_free(s->why);
@@ -168,7 +173,19 @@ resect_data_note(const resect_data *d, size_t i)
         return i < d->n_notes ? d->notes[i].text : NULL;
 }
 
-/* Strings go in with their NUL, so that "a" "bc" and "ab" "c" differ. */
+static void
+add_sample(rs_sha256 *sha, const rs_sample *s, resect_split split)
+{
+        unsigned char head[5] = {(unsigned char)split};
+        for (int k = 0; k < 4; k++)
+                head[k + 1] = (unsigned char)((unsigned)s->label >> 8 * k);
+        rs_sha256_add(sha, head, sizeof head);
+        rs_sha256_add(sha, s->name, strlen(s->name) + 1);
+        rs_sha256_add(sha, s->hash, sizeof s->hash);
+}
+
+/* Strings go in with their NUL, so that "a" "bc" and "ab" "c" differ. A view's samples go in split
+   by split, data's own in their order. */
 bool
 resect_data_digest(const resect_data *d, char hex[65], resect_error *err)
 {
@@ -178,15 +195,11 @@ resect_data_digest(const resect_data *d, char hex[65], resect_error *err)
         rs_sha256_start(&sha);
         for (size_t i = 0; i < d->n_classes; i++)
                 rs_sha256_add(&sha, d->classes[i], strlen(d->classes[i]) + 1);
-        for (size_t i = 0; i < d->n_samples; i++) {
-                const rs_sample *s = &d->samples[i];
-                unsigned char head[5] = {(unsigned char)s->split};
-                for (int k = 0; k < 4; k++)
-                        head[k + 1] = (unsigned char)((unsigned)s->label >> 8 * k);
-                rs_sha256_add(&sha, head, sizeof head);
-                rs_sha256_add(&sha, s->name, strlen(s->name) + 1);
-                rs_sha256_add(&sha, s->hash, sizeof s->hash);
-        }
+        for (size_t i = 0; !d->base && i < d->n_samples; i++)
+                add_sample(&sha, &d->samples[i], d->samples[i].split);
+        for (int k = RESECT_TRAIN; d->base && k <= RESECT_TEST; k++)
+                for (size_t i = 0; i < d->count[k]; i++)
+                        add_sample(&sha, rs_data_at(d, (resect_split)k, i), (resect_split)k);
         rs_sha256_end(&sha, digest);
         rs_sha256_hex(digest, hex);
         return true;

@@ -277,11 +277,11 @@ bool
 resect_data_sample(const resect_data *data, resect_split split, size_t i, const resect_input *in,
         const resect_augment *augment, uint64_t seed, uint64_t epoch, float *out, resect_error *err)
 {
-        resect_data *d = (resect_data *)(uintptr_t)data; /* the cache changes, the data does not */
-        rs_sample *s = (rs_sample *)(uintptr_t)rs_data_at(d, split, i);
+        resect_data *d = rs_data_root(data); /* the cache changes, the data does not */
+        rs_sample *s = (rs_sample *)(uintptr_t)rs_data_at(data, split, i);
         if (!s)
                 return rs_fail(err, RESECT_ARG, "%s: no sample %zu; there are %zu", d->path, i,
-                        resect_data_count(d, split));
+                        resect_data_count(data, split));
         if (!check_augment(augment, err) || !rs_data_check_input(d, in, err))
                 return false;
         bool any = augment &&

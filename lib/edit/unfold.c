@@ -196,16 +196,19 @@ set_up(rs_surgery *s, bench *b, const resect_input *in, int64_t batch, const sit
 }
 
 static bool
-measure(rs_surgery *s, const resect_data *d, site *sites, size_t n, size_t samples,
-        resect_error *err)
+measure(rs_surgery *s, const resect_data *d, resect_split split, const resect_input *in,
+        site *sites, size_t n, size_t samples, resect_error *err)
 {
-        resect_input in;
         resect_value v;
         bench b = {0};
         size_t seen = 0;
-        if (!resect_input_of(s->m, &in, NULL, err))
-                return false;
-        const size_t have = resect_data_count(d, RESECT_ALL);
+        for (size_t i = 0; i < n; i++) {
+                sites[i].sum = RS_NEW(&s->arena, (size_t)sites[i].channels + 1, double, err);
+                sites[i].square = RS_NEW(&s->arena, (size_t)sites[i].channels + 1, double, err);
+                if (sites[i].sum == NULL || sites[i].square == NULL)
+                        return false;
+        }
+        const size_t have = resect_data_count(d, split);
         samples = samples < have ? samples : have;
         const int64_t fixed = resect_model_input(s->m, 0, &v) && v.rank == 4 ? v.dims[0] : -1;
         const size_t batch = fixed > 0 ? (size_t)fixed : samples < 4 ? samples : 4;
@@ -218,12 +221,12 @@ measure(rs_surgery *s, const resect_data *d, site *sites, size_t n, size_t sampl
                 return false;
         for (size_t i = 0; i < samples; i++)
                 order[i] = (size_t)((double)i * (double)have / (double)samples);
-        const resect_loader_options lo = {.split = RESECT_ALL,
+        const resect_loader_options lo = {.split = split,
                 .order = order,
                 .n = samples - samples % batch,
                 .batch = batch,
-                .input = &in};
-        bool ok = set_up(s, &b, &in, (int64_t)batch, sites, n, err);
+                .input = in};
+        bool ok = set_up(s, &b, in, (int64_t)batch, sites, n, err);
         resect_loader *l = ok ? resect_loader_make(d, &lo, err) : NULL;
         ok = l != NULL;
         resect_batch got;
@@ -247,15 +250,11 @@ calibrate(rs_surgery *s, const char *path, site *sites, size_t n, resect_error *
         int64_t samples;
         if (!rs_setting_int(s, "samples", 1, INT32_MAX, 256, &samples, err))
                 return false;
-        for (size_t i = 0; i < n; i++) {
-                sites[i].sum = RS_NEW(&s->arena, (size_t)sites[i].channels + 1, double, err);
-                sites[i].square = RS_NEW(&s->arena, (size_t)sites[i].channels + 1, double, err);
-                if (sites[i].sum == NULL || sites[i].square == NULL)
-                        return false;
-        }
         const resect_data_options o = {0};
+        resect_input in;
         resect_data *d = resect_data_open(path, &o, err);
-        bool ok = d != NULL && measure(s, d, sites, n, (size_t)samples, err);
+        bool ok = d != NULL && resect_input_of(s->m, &in, NULL, err) &&
+                  measure(s, d, RESECT_ALL, &in, sites, n, (size_t)samples, err);
         resect_data_free(d);
         return ok;
 }
@@ -354,18 +353,39 @@ insert(rs_surgery *s, const site *k, resect_error *err)
         return true;
 }
 
+static bool
+put_back(rs_surgery *s, const site *sites, size_t n, resect_error *err)
+{
+        for (size_t i = 0; i < n; i++)
+                if (!insert(s, &sites[i], err))
+                        return false;
+        rs_note(s, "put %zu BatchNormalization back", n);
+        return rs_graph_prune(s->m, err) && rs_model_store_frozen(s->m, err);
+}
+
 bool
 rs_unfold(rs_surgery *s, resect_error *err)
 {
         site *sites;
         size_t n;
         const char *data = rs_setting(s, "data");
-        if (!rs_prove_outputs(s, err) || !find_sites(s, &sites, &n, err) ||
-                (data != NULL && n != 0 && !calibrate(s, data, sites, n, err)))
-                return false;
-        for (size_t i = 0; i < n; i++)
-                if (!insert(s, &sites[i], err))
-                        return false;
-        rs_note(s, "put %zu BatchNormalization back", n);
-        return rs_graph_prune(s->m, err) && rs_model_store_frozen(s->m, err);
+        return rs_prove_outputs(s, err) && find_sites(s, &sites, &n, err) &&
+               (data == NULL || n == 0 || calibrate(s, data, sites, n, err)) &&
+               put_back(s, sites, n, err);
+}
+
+bool
+rs_unfold_on(resect_model *m, const resect_data *d, resect_split split, const resect_input *in,
+        size_t samples, resect_error *err)
+{
+        site *sites;
+        size_t n;
+        rs_surgery s = {.m = m, .edit = &rs_edit_fold, .tolerance = 1e-4};
+        bool ok = (resect_model_meta(m, "resect.frozen") == NULL ||
+                          rs_model_set_frozen(m, "", false, err)) &&
+                  find_sites(&s, &sites, &n, err) &&
+                  (d == NULL || n == 0 || measure(&s, d, split, in, sites, n, samples, err)) &&
+                  put_back(&s, sites, n, err) && rs_graph_sort(m, err);
+        rs_arena_free(&s.arena);
+        return ok;
 }

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: 0BSD */
+/* What tools that read DATA share: lists on the command line, --classes and its like, and
+ * --augment. */
+#include "cli.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+char *
+cli_copy(const char *text)
+{
+        char *s = cli_alloc(strlen(text) + 1, 1);
+        return strcpy(s, text);
+}
+
+size_t
+cli_split(char *text, const char **out, size_t max, const char *option)
+{
+        size_t n = 0;
+        for (char *save = NULL, *p = strtok_r(text, ",", &save); p;
+                p = strtok_r(NULL, ",", &save)) {
+                if (n == max)
+                        cli_die("--%s: more than %zu entries", option, max);
+                out[n++] = p;
+        }
+        return n;
+}
+
+double
+cli_number(const char *text, const char *option)
+{
+        char *end;
+        double x = strtod(text, &end);
+        if (end == text || *end || !isfinite(x))
+                cli_die("--%s: '%s' is no number", option, text);
+        return x;
+}
+
+size_t
+cli_numbers(const char *option, double *out, size_t max)
+{
+        const char *parts[1024];
+        if (!cli_given(option))
+                return 0;
+        char *text = cli_copy(cli_value(option));
+        size_t n = cli_split(text, parts, max < 1024 ? max : 1024, option);
+        for (size_t i = 0; i < n; i++)
+                out[i] = cli_number(parts[i], option);
+        free(text);
+        if (!n)
+                cli_die("--%s: an empty list", option);
+        return n;
+}
+
+static void
+read_part(resect_augment *a, const char *p)
+{
+        if (!strcmp(p, "crop")) {
+                a->crop = true;
+        } else if (!strncmp(p, "crop=", 5)) {
+                a->crop = true;
+                a->crop_min = cli_number(p + 5, "augment");
+        } else if (!strcmp(p, "flip")) {
+                a->flip = true;
+        } else if (!strncmp(p, "jitter=", 7)) {
+                a->jitter = cli_number(p + 7, "augment");
+        } else if (!strncmp(p, "pad=", 4)) {
+                a->pad = (int)cli_number(p + 4, "augment");
+        } else if (strcmp(p, "none") != 0) {
+                cli_die("--augment: '%s' is none of crop, flip, jitter=X, pad=N, none", p);
+        }
+}
+
+bool
+cli_augment(resect_augment *a)
+{
+        const char *given = cli_value("augment"), *parts[16];
+        if (!given)
+                return false;
+        *a = (resect_augment){0};
+        char *text = cli_copy(given);
+        size_t n = cli_split(text, parts, 16, "augment");
+        for (size_t i = 0; i < n; i++)
+                read_part(a, parts[i]);
+        if (a->crop_min < 0 || a->crop_min > 1 || a->jitter < 0 || a->jitter >= 1 || a->pad < 0 ||
+                a->pad > 1000)
+                cli_die("--augment: crop's least area must be in 0..1, jitter in [0, 1), pad in "
+                        "0..1000");
+        free(text);
+        return true;
+}
+
+resect_data *
+cli_open_data(const char *path, double val)
+{
+        resect_error err;
+        const char *classes[1024];
+        resect_data_options o = {.val = val,
+                .per_class = (size_t)cli_integer("per-class", 0, 1, INT64_C(1) << 40),
+                .skip_bad = cli_given("skip-bad"),
+                .threads = cli_threads()};
+        char *text = cli_given("classes") ? cli_copy(cli_value("classes")) : NULL;
+        if (text) {
+                o.classes = classes;
+                o.n_classes = cli_split(text, classes, 1024, "classes");
+        }
+        resect_data *d = resect_data_open(path, &o, &err);
+        free(text);
+        if (!d)
+                cli_fail(path, &err);
+        return d;
+}
+
+void
+cli_say_skipped(const resect_data *d)
+{
+        const char *name, *why;
+        size_t n = resect_data_skipped_count(d);
+        for (size_t i = 0; i < n && i < 10 && resect_data_skipped(d, i, &name, &why); i++)
+                cli_note("skipped %s: %s", cli_text(name), cli_text(why));
+        if (n > 10)
+                cli_note("and %zu more files were skipped", n - 10);
+}
+
+bool
+cli_input(const resect_model *m, const resect_data *d, resect_input *in)
+{
+        resect_error err;
+        if (resect_data_is_raw(d)) {
+                if (cli_given("input"))
+                        cli_die("--input: an .npz is used as it is");
+                return false;
+        }
+        if (!resect_input_of(m, in, NULL, &err))
+                cli_fail(cli_arg(0), &err);
+        if (cli_given("input") && !resect_input_parse(in, cli_value("input"), &err))
+                cli_fail("--input", &err);
+        return true;
+}
