@@ -35,6 +35,7 @@ include tests/unit/data.mk
 include tests/unit/edit.mk
 include tests/unit/look.mk
 include tests/unit/train.mk
+include tests/unit/trial.mk
 include tests/unit/view.mk
 include tests/unit/adapt.mk
 include tests/unit/weights.mk

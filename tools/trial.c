@@ -12,7 +12,8 @@
 
 static const resect_option options[] = {
         {"arms", "A,B,...",
-                "scratch, head, tune, reset:K, freeze:K, truncate:K (default scratch,head,tune,"
+                "scratch, head, tune, reset:K, freeze:K, truncate:K, adabn (default "
+                "scratch,head,tune,"
                 "reset:1 and, of S stages, freeze:S-1,truncate:S-1)"},
         {"seeds", "N", "repeats: initialisation, order, division of the pictures (default 5)"},
         {"fractions", "X,...", "parts of the training pictures, ascending (default 0.25,0.5,1)"},
@@ -54,7 +55,10 @@ static const cli_tool tool = {
                 "with "
                 "the last K stages re-initialised (reset:K), with the first K frozen (freeze:K), "
                 "cut "
-                "after stage K (truncate:K). Its classifier is replaced, or one is grown.\n\n"
+                "after stage K (truncate:K), with BatchNormalization's statistics re-estimated on "
+                "the training "
+                "pictures and the rest as head (adabn). Its classifier is replaced, or one is "
+                "grown.\n\n"
                 "All arms see the same pictures in the same order with the same augmentation, have "
                 "the "
                 "same number of passes (or the same compute, with --budget), and each has its "

@@ -15,7 +15,7 @@ extern "C" {
 
 /* Start from resect_trial_defaults. */
 typedef struct resect_trial_options {
-        const char *const *arms;      /* [n_arms] "scratch", "head", "tune", "reset:K", "freeze:K", "truncate:K"; NULL: scratch,
+        const char *const *arms;      /* [n_arms] "scratch", "head", "tune", "reset:K", "freeze:K", "truncate:K", "adabn"; NULL: scratch,
                                          head, tune, reset:1, and for a network of S > 1 stages freeze:S-1 and truncate:S-1 */
         size_t n_arms;
         size_t seeds;                 /* repeats, each with its own initialisation, order and division into training and validation */

@@ -96,7 +96,10 @@ int rs_compare_hashes(const void *a, const void *b); /* rs_sample **, by hash, t
 
 const rs_sample *rs_data_at(
         const resect_data *d, resect_split split, size_t i); /* NULL past the end */
-/* sample.c: whether samples can be made for that input. */
+/* sample.c: whether an augmentation that flips, and does nothing else, flips a sample in an epoch. */
+bool rs_data_flips(
+        const resect_data *d, resect_split split, size_t i, uint64_t seed, uint64_t epoch);
+/* Whether samples can be made for that input. */
 bool rs_data_check_input(
         const resect_data *d, const resect_input *in, resect_error *err) RESECT_MUST;
 bool rs_input_check(const resect_input *in, resect_error *err) RESECT_MUST;

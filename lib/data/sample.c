@@ -297,6 +297,19 @@ resect_data_sample(const resect_data *data, resect_split split, size_t i, const 
 }
 
 bool
+rs_data_flips(const resect_data *data, resect_split split, size_t i, uint64_t seed, uint64_t epoch)
+{
+        const resect_data *d = rs_data_root(data);
+        const rs_sample *s = rs_data_at(data, split, i);
+        if (!s)
+                return false;
+        const uint64_t sample = (uint64_t)(s - d->samples);
+        if (d->kind == RS_TENSOR)
+                return rs_uniform(seed, rs_stream("augment", epoch, sample), 2) < 0.5;
+        return rs_picture_flips(seed, epoch, sample);
+}
+
+bool
 resect_picture_read(const char *path, const resect_input *in, float *out, resect_error *err)
 {
         rs_picture p, fitted;

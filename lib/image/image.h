@@ -90,6 +90,8 @@ bool rs_picture_fit(
 bool rs_picture_augment(rs_picture *out, rs_view from, const resect_input *in,
         const resect_augment *how, bool shift, uint64_t seed, uint64_t epoch, uint64_t sample,
         resect_error *err) RESECT_MUST;
+/* Whether it flips one that it does nothing else to. */
+bool rs_picture_flips(uint64_t seed, uint64_t epoch, uint64_t sample);
 /* Pixels to floats in the model's order of planes. p is in->height x in->width x in->channels. */
 void rs_picture_normalise(
         const rs_picture *p, const resect_input *in, float *out /* [C, H, W] or [H, W, C] */);

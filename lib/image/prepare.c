@@ -222,6 +222,13 @@ rs_picture_augment(rs_picture *out, rs_view from, const resect_input *in, const 
         return ok;
 }
 
+bool
+rs_picture_flips(uint64_t seed, uint64_t epoch, uint64_t sample)
+{
+        struct draw d = {seed, rs_stream("augment", epoch, sample), 0};
+        return uniform(&d, 0, 1) < 0.5;
+}
+
 void
 rs_picture_normalise(const rs_picture *p, const resect_input *in, float *out)
 {

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 #include "base/random.h"
+#include "data/data.h"
 
 /* Marsaglia and Tsang, "A simple method for generating gamma variables", 2000; for alpha < 1 by way
  * of alpha + 1. */
@@ -135,10 +136,9 @@ gather(rs_feed *f, size_t n, resect_tensor *reads)
                 size_t row = f->net->row[i];
                 for (size_t k = 0; k < n; k++) {
                         size_t place = f->order[f->at + k];
-                        size_t view = f->cache->views > 1 ? (size_t)rs_below(f->seed,
-                                                                    rs_stream("view", f->epoch, 0),
-                                                                    place, f->cache->views)
-                                                          : 0;
+                        size_t view = f->cache->views > 1 &&
+                                      rs_data_flips(f->data, f->split, sample_at(f, f->at + k),
+                                              f->seed, f->epoch);
                         memcpy(f->rows[i] + k * row, rs_cache_row(f->cache, place, view, i),
                                 row * sizeof(float));
                 }

@@ -5,6 +5,7 @@
  */
 #include "edit/fold.h"
 #include "model/model.h"
+#include "resect/adapt.h"
 #include "resect/edit.h"
 #include "resect/look.h"
 #include "trial/trial.h"
@@ -73,6 +74,13 @@ truncate_after(resect_model *m, int k, int stages, const char *seed, resect_erro
         return true;
 }
 
+/* The statistics are measured before the freeze, in rs_arm_model, on the run's pictures. */
+static bool
+adabn(resect_model *m, int k, int stages, const char *seed, resect_error *err)
+{
+        return head(m, k, stages, seed, err);
+}
+
 static const rs_arm_kind kinds[] = {
         {"scratch",
                 "the same architecture with fresh weights, BatchNormalization in every place: "
@@ -86,6 +94,10 @@ static const rs_arm_kind kinds[] = {
         {"freeze:K", "stem and first %d stages frozen, the rest trained", true, false, freeze},
         {"truncate:K", "cut after stage %d, a new classifier there, everything trained", true,
                 false, truncate_after},
+        {"adabn",
+                "BatchNormalization's statistics re-estimated on the training pictures, then as "
+                "head",
+                true, true, adabn},
 };
 enum { N_KINDS = sizeof kinds / sizeof *kinds };
 
@@ -116,8 +128,12 @@ names(const rs_arm_kind *kind, const char *text, int *k)
 
 /* What another arm is already, or nothing can be made of. */
 static bool
-sensible(const rs_arm_kind *kind, const char *text, int k, int stages, resect_error *err)
+sensible(const rs_arm_kind *kind, const char *text, int k, const resect_trial *t, resect_error *err)
 {
+        const int stages = t->stages;
+        if (kind->make == adabn && !t->norms)
+                return rs_fail(err, RESECT_ARG, "arm adabn: the model has no BatchNormalization%s",
+                        t->folded ? "; it was folded, and its statistics are gone" : "");
         if (!strchr(kind->name, ':'))
                 return true;
         if (!stages)
@@ -138,13 +154,14 @@ sensible(const rs_arm_kind *kind, const char *text, int k, int stages, resect_er
 }
 
 bool
-rs_arm_parse(rs_arm *out, const char *text, int stages, rs_arena *a, resect_error *err)
+rs_arm_parse(rs_arm *out, const char *text, resect_trial *t, resect_error *err)
 {
+        rs_arena *a = &t->arena;
         for (size_t i = 0; i < N_KINDS; i++) {
                 int k = 0;
                 if (!names(&kinds[i], text, &k))
                         continue;
-                if (!sensible(&kinds[i], text, k, stages, err))
+                if (!sensible(&kinds[i], text, k, t, err))
                         return false;
                 *out = (rs_arm){.kind = &kinds[i], .k = k};
                 char *help;
@@ -166,7 +183,8 @@ rs_arm_parse(rs_arm *out, const char *text, int stages, rs_arena *a, resect_erro
                 return out->pub.name && help;
         }
         return rs_fail(err, RESECT_ARG,
-                "arm %s: there are scratch, head, tune, reset:K, freeze:K and truncate:K", text);
+                "arm %s: there are scratch, head, tune, reset:K, freeze:K, truncate:K and adabn",
+                text);
 }
 
 /* A new classifier with a row for each class; what a seed makes of it is the same in every arm. */
@@ -189,6 +207,16 @@ attach(const resect_trial *t, resect_model *m, const char *seed, resect_error *e
         return ok;
 }
 
+static bool
+adapt(const resect_trial *t, resect_model *m, const resect_data *pictures, resect_error *err)
+{
+        const resect_adapt_options how = {.input = t->raw ? NULL : &t->input,
+                .threads = t->threads,
+                .kernels = t->o.kernels,
+                .precision = t->o.precision};
+        return resect_adapt(m, pictures, RESECT_TRAIN, &how, NULL, err);
+}
+
 resect_model *
 rs_arm_model(const resect_trial *t, const rs_arm *arm, uint64_t seed, const resect_data *pictures,
         resect_error *err)
@@ -203,6 +231,8 @@ rs_arm_model(const resect_trial *t, const rs_arm *arm, uint64_t seed, const rese
         if (ok && t->folded && !arm->kind->simple)
                 ok = rs_unfold_on(m, arm->kind->pretrained ? pictures : NULL, RESECT_TRAIN,
                         &t->input, MEASURED, err);
+        if (ok && arm->kind->make == adabn && pictures)
+                ok = adapt(t, m, pictures, err);
         if (ok && arm->kind->make == truncate_after)
                 ok = EDIT(m, "truncate", err, {"after", after});
         ok = ok && attach(t, m, number, err) && arm->kind->make(m, arm->k, t->stages, number, err);

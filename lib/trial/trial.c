@@ -95,7 +95,7 @@ read_options(resect_trial *t, const resect_trial_options *o, resect_error *err)
                 p->n_rates = 5;
         }
         if (!ascending("fractions", p->fractions, p->n_fractions, 1, err) ||
-                !ascending("learning rates", p->rates, p->n_rates, 1000, err))
+                !ascending("learning rates", p->rates, p->n_rates, 1e9, err))
                 return false;
         if (!p->seeds || p->seeds > MOST_SEEDS)
                 return rs_fail(
@@ -202,6 +202,7 @@ look(resect_trial *t, resect_model *m, resect_error *err)
         const resect_summary *s = resect_anatomy_summary(a);
         t->stages = s->n_blocks ? (int)s->n_stages : 0;
         t->folded = s->bn_folded;
+        t->norms = s->n_bn;
         bool ok = (!t->folded ||
                           rs_trial_note(t, err,
                                   "BatchNormalization was folded into the Convs; arms that train "
@@ -259,7 +260,7 @@ static bool
 add_arm(resect_trial *t, const char *name, resect_error *err)
 {
         rs_arm *a = &t->arms[t->n_arms];
-        if (!rs_arm_parse(a, name, t->stages, &t->arena, err))
+        if (!rs_arm_parse(a, name, t, err))
                 return false;
         for (size_t i = 0; i < t->n_arms; i++)
                 if (t->arms[i].kind == a->kind && t->arms[i].k == a->k)

@@ -60,6 +60,7 @@ struct resect_trial {
         const char *base;
         bool hard_links, folded;
         int stages;
+        size_t norms; /* BatchNormalization in the model as it came */
         char model_digest[65], data_digest[65];
         rs_arm *arms;
         size_t n_arms;
@@ -77,8 +78,7 @@ struct resect_trial {
 };
 
 /* arms.c */
-bool rs_arm_parse(rs_arm *out, const char *text, int stages, rs_arena *a, resect_error *err)
-        RESECT_MUST;
+bool rs_arm_parse(rs_arm *out, const char *text, resect_trial *t, resect_error *err) RESECT_MUST;
 /* The model of an arm, ready to be trained. The pictures measure what BatchNormalization is put back
    with; NULL: it is put back unmeasured, for a look at the model. */
 resect_model *rs_arm_model(const resect_trial *t, const rs_arm *arm, uint64_t seed,
