@@ -458,6 +458,21 @@ append_quoted(FILE *f, const char *s)
         fputc('\'', f);
 }
 
+char *
+cli_quoted(const char *s)
+{
+        size_t size;
+        char *text;
+        FILE *f = open_memstream(&text, &size);
+
+        if (!f)
+                cli_die("out of memory");
+        append_quoted(f, s);
+        if (fclose(f))
+                cli_die("out of memory");
+        return text;
+}
+
 const char *
 cli_history(void)
 {

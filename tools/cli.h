@@ -84,6 +84,9 @@ const char *cli_output(void);     /* -o; NULL when left out or - */
    --labels 'my file.txt'". Where things are read and written, and how loudly, is left out. */
 const char *cli_history(void);
 
+/* A word as a shell needs it to see the same; free with free. */
+char *cli_quoted(const char *s);
+
 /* main of a tool that is one edit: resect-strip is cli_edit_main(argc, argv, "strip"). */
 int cli_edit_main(int argc, char **argv, const char *edit);
 

@@ -22,6 +22,7 @@ MOVE += tools/resect-convert
 RUN += tools/resect-run
 RUN += tools/resect-tune
 RUN += tools/resect-eval
+KNOW += tools/resect-probe
 KNOW += tools/resect-trial
 
 bin_PROGRAMS += tools/resect $(LOOK) $(CUT) $(MOVE) $(RUN) $(KNOW)
@@ -39,6 +40,7 @@ tools_resect_info_SOURCES = tools/info.c tools/info.h tools/info_dot.c tools/inf
 	tools/info_tensors.c tools/look.c tools/look.h
 tools_resect_new_SOURCES = tools/new.c
 tools_resect_pack_SOURCES = tools/pack.c
+tools_resect_probe_SOURCES = tools/probe.c
 tools_resect_reset_SOURCES = tools/reset.c
 tools_resect_run_SOURCES = tools/run.c tools/run.h tools/run_time.c tools/run_vectors.c
 tools_resect_strip_SOURCES = tools/strip.c

@@ -13,6 +13,7 @@
 #include "resect/train.h"
 #include "resect/features.h"
 #include "resect/study.h"
+#include "resect/probe.h"
 #include "resect/trial.h"
 #include "resect/weights.h"
 #include "resect/view.h"

@@ -12,22 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* In v2: the activated value behind a raw sum, if the network has one. */
-static const char *
-activated(const resect_anatomy *a, const char *sum)
-{
-        const rs_link *l = rs_index_find(&a->index, sum);
-        for (const rs_use *u = l != NULL ? l->uses : NULL; u != NULL; u = u->next) {
-                if (!rs_is_op(u->node, "BatchNormalization") || u->slot != 0)
-                        continue;
-                const rs_link *norm = rs_index_find(&a->index, u->node->out[0]);
-                for (const rs_use *v = norm != NULL ? norm->uses : NULL; v != NULL; v = v->next)
-                        if (rs_is_op(v->node, "Relu"))
-                                return v->node->out[0];
-        }
-        return NULL;
-}
-
 /* A block's short name to the list of those that can go. */
 static void
 list_droppable(const resect_anatomy *a, char *out, size_t size)
@@ -180,9 +164,7 @@ after(rs_surgery *s, resect_anatomy *a, const char *part, uint64_t seed, resect_
         const rs_ablock *b = id.stage == RS_PART_STEM ? NULL : rs_anatomy_last_block(a, part);
         if ((b == NULL && id.stage != RS_PART_STEM) || (b == NULL && a->stem_output == NULL))
                 return rs_fail(err, RESECT_ARG, "--after: %s is no stage or block", part);
-        const char *value = b != NULL ? b->output : a->stem_output;
-        if (b != NULL && b->pub.preactivation && activated(a, b->output) != NULL)
-                value = activated(a, b->output);
+        const char *value = b != NULL ? rs_anatomy_cut(a, b) : a->stem_output;
         if (end.classes == 0 && strcmp(value, end.output) == 0)
                 return rs_fail(err, RESECT_ARG, "--after: the model ends behind %s already", part);
         const bool pool = a->tail.pool != NULL || end.classes != 0;

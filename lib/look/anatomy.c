@@ -254,3 +254,24 @@ rs_anatomy_last_block(const resect_anatomy *a, const char *name)
                         return &a->blocks[i];
         return b;
 }
+
+static bool
+is(const rs_node *n, const char *op)
+{
+        return n->domain[0] == '\0' && strcmp(n->op, op) == 0;
+}
+
+const char *
+rs_anatomy_cut(const resect_anatomy *a, const rs_ablock *b)
+{
+        const rs_link *sum = b->pub.preactivation ? rs_index_find(&a->index, b->output) : NULL;
+        for (const rs_use *u = sum ? sum->uses : NULL; u; u = u->next) {
+                if (!is(u->node, "BatchNormalization") || u->slot != 0)
+                        continue;
+                const rs_link *norm = rs_index_find(&a->index, u->node->out[0]);
+                for (const rs_use *v = norm ? norm->uses : NULL; v; v = v->next)
+                        if (is(v->node, "Relu"))
+                                return v->node->out[0];
+        }
+        return b->output;
+}

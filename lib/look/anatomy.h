@@ -94,6 +94,9 @@ const rs_ablock *rs_anatomy_block(const resect_anatomy *a, const char *name);
 /* The last block of a stage ("layer3") or the block itself ("layer3.10"), NULL when there is none.
  */
 const rs_ablock *rs_anatomy_last_block(const resect_anatomy *a, const char *name);
+/* The value behind a block at which the network can end: the block's output, or in v2, where that is
+ * a raw sum, the activated one behind it. */
+const char *rs_anatomy_cut(const resect_anatomy *a, const rs_ablock *b);
 /* The initializer that slot of a node reads, straight or through Identity nodes; NULL when it is
  * none. */
 rs_tensor *rs_anatomy_initializer(const resect_anatomy *a, const rs_node *n, size_t slot);

@@ -20,6 +20,7 @@ words() {
         resect-head) echo "--classes 3 --replace $2" ;;
         resect-new) echo 'resnet18 --size 32' ;;
         resect-pack) echo "--in $2" ;;
+        resect-probe) echo "$2 $T/pictures" ;;
         resect-reset) echo "--from head $2" ;;
         resect-run) echo "$2 $T/pictures/a/1.jpg" ;;
         resect-trial) echo "$2 $T/pictures --seeds 1 --journal $T/made/journal" ;;
