@@ -18,7 +18,7 @@ static const resect_option options[] = {
         {"input", "SPEC",
                 "preprocessing, over what the model records: size=HxW resize=N mean=r,g,b "
                 "std=r,g,b channels=rgb|bgr"},
-        {"batch", "N", "pictures at once (default 16)"},
+        {"batch", "N", "pictures at once (default 32)"},
         {"folds", "N", "of the cross-validation that chooses C (default 5)"},
         {"svg", "FILE", "draw accuracy against depth into this file"},
         {"html", "FILE", "the same with the table and the answer, as a page"},
@@ -322,6 +322,8 @@ draw(const struct report *r)
                 cli_fail(NULL, &err);
         resect_plot_line(p, "linear probe, with its standard error", n, x, linear, low, high);
         resect_plot_line(p, "nearest neighbours", n, x, knn, NULL, NULL);
+        snprintf(cut, sizeof cut, "cut here: %s", r->cut->part);
+        resect_plot_line(p, cut, 1, x + r->f.cut, linear + r->f.cut, NULL, NULL);
         resect_plot_reference(p, r->f.chance, "most frequent class");
         snprintf(cut, sizeof cut, "best (%s) less a standard error", r->best->part);
         resect_plot_reference(p, r->best->linear - r->f.standard_error, cut);

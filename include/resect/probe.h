@@ -17,7 +17,7 @@ extern "C" {
 typedef struct resect_probe_options {
         const resect_input *input;       /* NULL: what resect_input_of says */
         resect_split held_out;           /* RESECT_TEST, or else RESECT_VAL; the judges learn from RESECT_TRAIN */
-        size_t batch;                    /* 0: 16; a model whose batch is fixed is run at its own */
+        size_t batch;                    /* 0: 32; a model whose batch is fixed is run at its own */
         int threads;                     /* 0: all processors */
         resect_kernels kernels;
         resect_precision precision;

@@ -14,7 +14,7 @@
 #include "look/anatomy.h"
 #include "study/predict.h"
 
-enum { BATCH = 16 };
+enum { BATCH = 32 };
 
 void
 rs_depths_free(rs_depths *d)
