@@ -97,14 +97,19 @@ list_depths(resect_probe *p, pass *s, const resect_anatomy *a, resect_error *err
         return true;
 }
 
+/* Right behind what makes its maps, so that they are averaged while they are at hand and given up
+ * in time. */
 static bool
-add_pool(resect_model *m, pass *s, size_t i, resect_error *err)
+add_pool(resect_model *m, pass *s, size_t i, const rs_index *ix, resect_error *err)
 {
+        const rs_link *l = rs_index_find(ix, s->values[i]);
         const char *name = rs_model_fresh_name(m, "probed", err);
         if (name)
                 s->pools[i] = rs_model_add_node(
                         m, "GlobalAveragePool", name, &s->values[i], 1, &name, 1, err);
         s->outputs[i] = name;
+        if (s->pools[i] && l && l->maker)
+                rs_graph_place(&m->graph, s->pools[i], l->maker);
         return s->pools[i] != NULL;
 }
 
@@ -115,7 +120,7 @@ add_pools(resect_probe *p, resect_model *m, pass *s, const resect_anatomy *a, re
         for (size_t i = 0; i < p->n_rows; i++) {
                 const rs_type *t = rs_types_find(&a->types, s->values[i]);
                 s->outputs[i] = s->values[i];
-                if ((!t || t->rank != 2) && !add_pool(m, s, i, err))
+                if ((!t || t->rank != 2) && !add_pool(m, s, i, &a->index, err))
                         return false;
         }
         return true;
