@@ -42,8 +42,9 @@ static const cli_tool tool = {
                 "weights of such a file into a model "
                 "(--weights FILE --into MODEL), whose tensors are known by the structure of its "
                 "graph, whatever they are called. With "
-                "--into new the graph is made to fit: depth, variant, strides, epsilon and number "
-                "of classes. With --weights and --to "
+                "--into new the graph is made to fit: blocks, widths, groups, stem, shortcuts, "
+                "strides, padding, epsilon, momentum and number of classes. With --weights and "
+                "--to "
                 "one file becomes another; without :NAMES its tensors keep their names.\n\n"
                 "Formats and naming schemes are recognised on the way in, by magic, names, layouts "
                 "and shapes together; --list shows "
@@ -52,6 +53,10 @@ static const cli_tool tool = {
                 "biases before a BatchNormalization are absorbed exactly, a folded one is "
                 "unfolded, or folded where the format has "
                 "none.\n\n"
+                "What a file says of its layers beside their weights is taken from it: strides, "
+                "padding, "
+                "epsilon, momentum and Rescaling from Keras's model_config, from the -symbol.json "
+                "beside MXNet's .params, from Caffe's and ncnn's layers.\n\n"
                 "Every tensor is accounted for: of the source it is used, dropped or unmatched; of "
                 "the result filled, defaulted or "
                 "missing. One that is unmatched or missing ends in status 1 without output, unless "
@@ -320,13 +325,16 @@ write_file(resect_weights *source, resect_model *graph, const resect_convert_opt
         if (stopped(&c, o))
                 return 1;
         if (strcmp(path, "-") != 0 && resect_weights_info_of(source)->recognised) {
-                bool readable = false;
+                bool readable = false, own_names = false;
                 resect_weights_format f;
-                for (size_t i = 0; resect_weights_format_at(i, &f); i++)
+                for (size_t i = 0; resect_weights_format_at(i, &f); i++) {
                         readable |= !strcmp(f.name, format) && f.reads;
+                        own_names |= !strcmp(f.name, format) && f.graph;
+                }
                 if (readable) {
-                        const resect_weights_options back = {
-                                .format = format, .names = names, .read = read_options()};
+                        const resect_weights_options back = {.format = format,
+                                .names = own_names ? NULL : names,
+                                .read = read_options()};
                         resect_weights *copy = resect_weights_read(path, &back, &err);
                         if (!copy) {
                                 resect_weights_remove(path, format);

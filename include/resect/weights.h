@@ -18,6 +18,7 @@ typedef struct resect_weights_format {
         const char *name, *help;
         const char *suffix; /* ".safetensors"; "" when it has none */
         bool reads, writes, many; /* many: several files, or a folder, so that standard output will not do */
+        bool graph; /* it holds the network too, and calls its tensors by names of its own, whatever names are asked for */
 } resect_weights_format;
 RESECT_API bool resect_weights_format_at(size_t i, resect_weights_format *out);
 /* The format that a file's name stands for, or NULL. */

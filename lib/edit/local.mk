@@ -19,6 +19,7 @@ libcore_la_SOURCES += \
 	lib/edit/opset.c \
 	lib/edit/pack.c \
 	lib/edit/parts.c lib/edit/parts.h \
+	lib/edit/recipe.c lib/edit/recipe.h \
 	lib/edit/reset.c \
 	lib/edit/rewrite.h \
 	lib/edit/run.h \

@@ -10,7 +10,13 @@
 #include <limits.h>
 #include <zlib.h>
 
-enum { GZIP_MODE = 16 + MAX_WBITS };
+enum {
+        GZIP_MODE = 16 + MAX_WBITS,
+        /* Deflate can make 1032 bytes out of one; no model or picture comes near, and past the
+           first megabytes what does is a bomb. */
+        RATIO_MAX = 256,
+        RATIO_FROM = 16 << 20
+};
 
 bool
 rs_is_gzip(const void *bytes, size_t n)
@@ -37,6 +43,7 @@ static bool
 inflate_members(z_stream *z, rs_gunzip_more *more, rs_gunzip_room *room, void *ctx, size_t *size,
         const char *name, resect_error *err)
 {
+        size_t taken = 0;
         bool inside = true; /* a member is begun (the first one before its first byte) */
         for (rs_span piece = {NULL, 0};;) {
                 if (piece.size == 0) {
@@ -66,6 +73,11 @@ inflate_members(z_stream *z, rs_gunzip_more *more, rs_gunzip_room *room, void *c
                 piece.data += eaten;
                 piece.size -= eaten;
                 *size += (size_t)(z->next_out - at);
+                taken += eaten;
+                if (*size > RATIO_FROM && *size / RATIO_MAX > taken)
+                        return rs_fail(err, RESECT_UNSUPPORTED,
+                                "%s: gzip data that grow to more than %d times their size", name,
+                                RATIO_MAX);
                 if (rc == Z_STREAM_END)
                         inside = false;
                 else if (rc == Z_MEM_ERROR)

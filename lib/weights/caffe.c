@@ -20,8 +20,9 @@ enum { N_RAW_TYPES = sizeof raw_types / sizeof *raw_types };
 
 /* NetParameter's `layer`, `layers`, and what `layers` held before that. */
 static const struct generation {
-        uint32_t name, type, blobs;
-} v2 = {CAFFE_LAYER_NAME, CAFFE_LAYER_TYPE, CAFFE_LAYER_BLOBS}, v1 = {4, 5, 6}, v0 = {1, 2, 50};
+        uint32_t name, type, blobs, conv, norm; /* 0: it has none */
+} v2 = {CAFFE_LAYER_NAME, CAFFE_LAYER_TYPE, CAFFE_LAYER_BLOBS, CAFFE_CONV, CAFFE_NORM},
+  v1 = {4, 5, 6, 10, 0}, v0 = {1, 2, 50, 0, 0};
 
 enum { V1_V0_LAYER = 1, V1_CONVOLUTION = 4, V1_DECONVOLUTION = 39 };
 
@@ -84,6 +85,8 @@ struct reading {
         char layer[CAFFE_NAME_BYTES + 1];
         bool convolution;
         unsigned n_blobs;
+        rs_says conv, norm; /* what the layer's parameters say */
+        bool says_conv, says_norm;
 };
 
 static bool
@@ -327,6 +330,53 @@ read_layer_type(struct reading *r, const rs_field *f)
                                   !memcmp(f->body.data, types[i], f->body.size);
 }
 
+/* The stride of a Convolution. */
+static bool
+read_conv(struct reading *r, const rs_field *f)
+{
+        rs_span rest = f->body;
+        rs_field p;
+        uint64_t stride = 1, first;
+        int more;
+        if (!expect(r, f, RS_WIRE_LEN))
+                return false;
+        while ((more = next(r, &rest, &p)) > 0) {
+                rs_span packed = p.body;
+                if (p.number != CAFFE_STRIDE && p.number != CAFFE_STRIDE_H)
+                        continue;
+                if (p.type == RS_WIRE_VARINT)
+                        stride = p.value;
+                else if (p.type == RS_WIRE_LEN && rs_wire_varint(&packed, &first))
+                        stride = first;
+        }
+        r->says_conv = true;
+        r->conv = (rs_says){.epsilon = -1, .stride = stride < 64 ? (int)stride : 0};
+        return more == 0;
+}
+
+/* Epsilon and momentum of a BatchNorm, which has Caffe's own where it does not say. */
+static bool
+read_norm(struct reading *r, const rs_field *f)
+{
+        rs_span rest = f->body;
+        rs_field p;
+        int more;
+        if (!expect(r, f, RS_WIRE_LEN))
+                return false;
+        float fraction = 0.999F, eps = 1e-5F;
+        while ((more = next(r, &rest, &p)) > 0) {
+                uint32_t bits = (uint32_t)p.value;
+                if (p.type == RS_WIRE_32 && p.number == CAFFE_MOVING_FRACTION)
+                        memcpy(&fraction, &bits, 4);
+                else if (p.type == RS_WIRE_32 && p.number == CAFFE_EPS)
+                        memcpy(&eps, &bits, 4);
+        }
+        r->says_norm = true;
+        r->norm = (rs_says){.epsilon = eps >= 0 && eps <= 1 ? (double)eps : -1,
+                .momentum = fraction > 0 && fraction <= 1 ? (double)fraction : 0};
+        return more == 0;
+}
+
 static bool
 read_layer(struct reading *r, rs_span wire, const struct generation *as)
 {
@@ -336,12 +386,17 @@ read_layer(struct reading *r, rs_span wire, const struct generation *as)
         r->layer[0] = '\0';
         r->convolution = false;
         r->n_blobs = 0;
+        r->says_conv = r->says_norm = false;
         while ((more = next(r, &rest, &f)) > 0) {
                 if (as == &v1 && f.number == V1_V0_LAYER && f.type == RS_WIRE_LEN)
                         old = f;
                 else if (f.number == as->type)
                         read_layer_type(r, &f);
                 else if (f.number == as->name && !read_layer_name(r, &f))
+                        return false;
+                else if (as->conv && f.number == as->conv && !read_conv(r, &f))
+                        return false;
+                else if (as->norm && f.number == as->norm && !read_norm(r, &f))
                         return false;
         }
         if (more < 0)
@@ -355,7 +410,15 @@ read_layer(struct reading *r, rs_span wire, const struct generation *as)
                         return wrong(r, f.whole.data,
                                 r->layer[0] ? "more than 16 blobs in a layer"
                                             : "a layer with blobs and without a name");
+                size_t before = r->c->n_entries;
+                unsigned blob = r->n_blobs;
                 if (!expect(r, &f, RS_WIRE_LEN) || !add_blob(r, f.body))
+                        return false;
+                if (r->c->n_entries == before)
+                        continue;
+                if (r->says_conv && blob == 0 && !rs_checkpoint_say(r->c, before, &r->conv, r->err))
+                        return false;
+                if (r->says_norm && blob == 1 && !rs_checkpoint_say(r->c, before, &r->norm, r->err))
                         return false;
         }
         return more == 0;

@@ -6,7 +6,9 @@
 #include "weights/weights.h"
 
 enum { CAFFE_NET_NAME = 1, CAFFE_LAYERS = 2, CAFFE_LAYER = 100 };             /* NetParameter */
-enum { CAFFE_LAYER_NAME = 1, CAFFE_LAYER_TYPE = 2, CAFFE_LAYER_BLOBS = 7 }; /* LayerParameter */
+enum { CAFFE_LAYER_NAME = 1, CAFFE_LAYER_TYPE = 2, CAFFE_LAYER_BLOBS = 7, CAFFE_CONV = 106, CAFFE_NORM = 139 }; /* LayerParameter */
+enum { CAFFE_STRIDE = 6, CAFFE_STRIDE_H = 13 }; /* ConvolutionParameter */
+enum { CAFFE_MOVING_FRACTION = 2, CAFFE_EPS = 3 }; /* BatchNormParameter */
 enum { /* BlobProto */
         CAFFE_NUM = 1,
         CAFFE_WIDTH = 4,

@@ -104,6 +104,18 @@ put_length(rs_buf *b, uint32_t field, uint64_t size)
 }
 
 static void
+put_float(rs_buf *b, uint32_t field, float v)
+{
+        unsigned char s[4];
+        uint32_t bits;
+        memcpy(&bits, &v, 4);
+        for (int i = 0; i < 4; i++)
+                s[i] = (unsigned char)(bits >> 8 * i);
+        put_varint(b, (uint64_t)field << 3 | RS_WIRE_32);
+        rs_buf_add(b, s, 4);
+}
+
+static void
 put_string(rs_buf *b, uint32_t field, const char *s, size_t n)
 {
         put_length(b, field, n);
@@ -139,10 +151,18 @@ blob_head(const rs_entry *e, rs_buf *b)
 static bool
 layer_head(const struct part *p, size_t n, rs_buf *head, uint64_t *size, resect_error *err)
 {
-        rs_buf inner = {0}, blob = {0};
+        rs_buf inner = {0}, blob = {0}, param = {0};
         const char *type = type_of(p, n);
         put_string(&inner, CAFFE_LAYER_NAME, p->e->name, p->name);
         put_string(&inner, CAFFE_LAYER_TYPE, type, strlen(type));
+        const rs_says *says = !strcmp(type, "BatchNorm") ? p[1].e->says : NULL;
+        if (says) { /* batch_norm_param */
+                if (says->momentum > 0)
+                        put_float(&param, CAFFE_MOVING_FRACTION, (float)says->momentum);
+                if (says->epsilon >= 0)
+                        put_float(&param, CAFFE_EPS, (float)says->epsilon);
+                put_string(&inner, CAFFE_NORM, (const char *)param.data, param.size);
+        }
         uint64_t body = inner.size;
         for (size_t i = 0; i < n; i++) {
                 unsigned char unused[10];
@@ -156,7 +176,8 @@ layer_head(const struct part *p, size_t n, rs_buf *head, uint64_t *size, resect_
         put_length(head, CAFFE_LAYER, body);
         *size = head->size + body;
         rs_buf_add(head, inner.data, inner.size);
-        bool oom = inner.oom || blob.oom || head->oom;
+        bool oom = inner.oom || blob.oom || param.oom || head->oom;
+        rs_buf_free(&param);
         rs_buf_free(&inner);
         rs_buf_free(&blob);
         if (oom)

@@ -112,6 +112,17 @@ rs_entry_bytes(const rs_entry *e, rs_arena *scratch, rs_span *out, resect_error 
 }
 
 bool
+rs_checkpoint_say(rs_checkpoint *c, size_t i, const rs_says *says, resect_error *err)
+{
+        rs_says *copy = RS_NEW(&c->arena, 1, rs_says, err);
+        if (!copy)
+                return false;
+        *copy = *says;
+        c->entries[i].says = copy;
+        return true;
+}
+
+bool
 rs_checkpoint_note(rs_checkpoint *c, const char *key, const char *value, resect_error *err)
 {
         rs_pair p = {rs_arena_strdup(&c->arena, key, err), NULL};

@@ -18,7 +18,8 @@ resect_weights_format_at(size_t i, resect_weights_format *out)
                 .suffix = f->suffixes[0] ? f->suffixes[0] : "",
                 .reads = f->read != NULL,
                 .writes = f->write != NULL,
-                .many = f->many};
+                .many = f->many,
+                .graph = f->graph};
         return true;
 }
 
@@ -86,9 +87,10 @@ describe(resect_weights *w)
         rs_variant_words(&set->variant, &set->net, i->variant);
         i->classes = set->net.head ? set->net.classes : 0;
         i->bn_folded = set->bn_folded;
-        i->input = !w->checkpoint       ? resect_model_meta(w->model, "resect.input")
-                   : rs_large_stem(set) ? set->scheme->input
-                                        : NULL;
+        i->input = !w->checkpoint         ? resect_model_meta(w->model, "resect.input")
+                   : w->checkpoint->input ? w->checkpoint->input
+                   : rs_large_stem(set)   ? set->scheme->input
+                                          : NULL;
 }
 
 /* Weights that nobody recognises are described, too; of all that may go wrong only a lack of memory
@@ -129,8 +131,10 @@ of_checkpoint(rs_checkpoint *c, const rs_scheme *scheme, resect_error *err)
         }
         w->checkpoint = c;
         bool found = rs_set_of_checkpoint(&w->set, c, scheme, &w->why);
-        if (found)
+        if (found) {
                 w->set.variant = rs_variant_of_scheme(w->set.scheme, &w->set.net);
+                rs_variant_hear(&w->set, &w->set.variant);
+        }
         return described(w, found, err);
 }
 
@@ -400,6 +404,12 @@ rs_ledger_end(rs_ledger *l, const resect_convert_options *o)
                 s->dropped += !strcmp(f->state, "dropped");
                 s->unmatched += !strcmp(f->state, "unmatched");
                 tell(o, false, f);
+        }
+        const rs_checkpoint *c = l->source ? l->w->checkpoint : NULL;
+        for (size_t i = 0; c && i < c->n_skipped; i++) {
+                const rs_fate f = {c->skipped[i].name, "dropped", c->skipped[i].why};
+                s->dropped++;
+                tell(o, false, &f);
         }
         for (size_t i = 0; i < l->n_result; i++) {
                 s->filled += !strcmp(l->result[i].state, "filled");

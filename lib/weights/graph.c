@@ -1,54 +1,183 @@
 /* SPDX-License-Identifier: 0BSD */
-/* A fresh graph for weights that come without one: resect-new's, and what it has no word for is
- * added here. */
+/*
+ * A fresh graph for weights that come without one: their shapes say what resect-new is to make, and
+ * what it has no word for is added here. Where shapes do not tell (a stem of one 3x3: CIFAR's, with
+ * neither stride nor pool; shortcuts without weights: zeros on both sides) the usual is taken, and
+ * the description of the weights says so.
+ */
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include "look/trunk.h"
 #include "weights/convert.h"
 
-/* Output channels and side of a Conv's kernel. */
+/* A Conv's kernel, in whatever layout it is. */
+struct kernel {
+        int64_t out, in, side;
+};
+
 static bool
-kernel_at(const rs_set *set, rs_place at, int64_t *out, int64_t *side)
+kernel_at(const rs_set *set, rs_module module, int stage, int block, int conv, struct kernel *k)
 {
+        const rs_place at = {module, stage, block, conv};
         const rs_unit *u = rs_set_conv((rs_set *)(uintptr_t)set, &at);
-        static const int axes[][2] = {[RS_OIHW] = {0, 2}, [RS_HWIO] = {3, 0}, [RS_OHWI] = {0, 1}};
+        static const int axes[][3] = {
+                [RS_OIHW] = {0, 1, 2}, [RS_HWIO] = {3, 2, 0}, [RS_OHWI] = {0, 3, 1}};
         if (!u || !u->weight || u->weight->rank != 4)
                 return false;
-        *out = u->weight->dims[axes[set->kernel][0]];
-        *side = u->weight->dims[axes[set->kernel][1]];
+        *k = (struct kernel){u->weight->dims[axes[set->kernel][0]],
+                u->weight->dims[axes[set->kernel][1]], u->weight->dims[axes[set->kernel][2]]};
         return true;
 }
 
 bool
 rs_large_stem(const rs_set *set)
 {
-        int64_t out, side;
-        return set->net.stem == 3 ||
-               (kernel_at(set, (rs_place){RS_STEM_CONV, 0, 0, 1}, &out, &side) && side == 7);
+        struct kernel k;
+        return set->net.stem == 3 || (kernel_at(set, RS_STEM_CONV, 0, 0, 1, &k) && k.side == 7);
 }
 
-/* Whether resect-new makes such networks; else why not. */
+/* What resect-new is asked for, in its own words. */
+struct asking {
+        const resect_weights *w;
+        resect_setting settings[12];
+        size_t n;
+        rs_arena arena;
+        resect_error *err;
+};
+
+static bool ask(struct asking *a, const char *name, const char *fmt, ...) RESECT_PRINTF(3, 4);
+
 static bool
-is_usual(const resect_weights *w, resect_error *err)
+ask(struct asking *a, const char *name, const char *fmt, ...)
 {
-        const rs_set *set = &w->set;
-        int64_t stem = 0, side = 0, width = 0, one;
-        const char *why = NULL;
-        if (!kernel_at(set, (rs_place){RS_STEM_CONV, 0, 0, 1}, &stem, &side) ||
-                !kernel_at(set, (rs_place){RS_CONV, 1, 0, 1}, &width, &one))
-                return rs_fail(err, RESECT_GRAPH, "the weights lack their first Convs");
+        char text[128];
+        va_list ap;
+        va_start(ap, fmt);
+        vsnprintf(text, sizeof text, fmt, ap);
+        va_end(ap);
+        char *value = rs_arena_strdup(&a->arena, text, a->err);
+        if (!value)
+                return false;
+        a->settings[a->n++] = (resect_setting){name, value};
+        return true;
+}
+
+static bool
+none(const struct asking *a, const char *why)
+{
+        return rs_fail(a->err, RESECT_UNSUPPORTED,
+                "no graph is made for a %s %s: give the model that the weights belong to",
+                a->w->info.family, why);
+}
+
+static bool
+ask_stem(struct asking *a, int64_t *channels)
+{
+        const rs_set *set = &a->w->set;
+        struct kernel k[3] = {{0}};
+        char why[64];
+        for (int i = 0; i < set->net.stem; i++)
+                if (!kernel_at(set, RS_STEM_CONV, 0, 0, i + 1, &k[i]))
+                        return rs_fail(a->err, RESECT_GRAPH, "the weights lack their first Convs");
+        *channels = k[set->net.stem - 1].out;
+        if (k[0].in != 3)
+                return none(a, "whose pictures have no three channels");
         if (set->net.stem == 3)
-                why = "with a deep stem";
-        else if (side != 7 || stem != 64)
-                why = "with a stem that is not ImageNet's";
-        else if (width != 64)
-                why = "of another width";
-        else if (strncmp(w->info.family, "resnet", 6) != 0 || set->net.n_stages != 4)
-                why = "of these blocks";
-        return !why ||
-               rs_fail(err, RESECT_UNSUPPORTED,
-                       "no graph is made for a %s %s: give the model that the weights belong to",
-                       w->info.family, why);
+                return ask(a, "stem", "deep") &&
+                       ask(a, "stem-width", "%lld,%lld,%lld", (long long)k[0].out,
+                               (long long)k[1].out, (long long)k[2].out);
+        snprintf(why, sizeof why, "with a stem of %lldx%lld", (long long)k[0].side,
+                (long long)k[0].side);
+        if (k[0].side != 7 && k[0].side != 3)
+                return none(a, why);
+        return ask(a, "stem", k[0].side == 7 ? "large" : "small") &&
+               ask(a, "stem-width", "%lld", (long long)k[0].out);
+}
+
+/* The first stage's width, and the groups of its 3x3; every other stage must be twice as wide as
+   the one before it. */
+static bool
+ask_widths(struct asking *a, int64_t *out)
+{
+        const rs_set *set = &a->w->set;
+        const rs_net *net = &set->net;
+        struct kernel first = {0}, last = {0}, k = {0}, middle = {0};
+        int convs = net->bottleneck ? 3 : 2;
+        if (!kernel_at(set, RS_CONV, 1, 0, 1, &first) ||
+                !kernel_at(set, RS_CONV, 1, 0, convs, &last))
+                return rs_fail(a->err, RESECT_GRAPH, "the weights lack their first block");
+        for (int s = 2; s <= net->n_stages; s++)
+                if (!kernel_at(set, RS_CONV, s, 0, convs, &k) || k.out != last.out << (s - 1))
+                        return none(a, "whose stages do not double their channels");
+        *out = last.out;
+        if (!net->bottleneck)
+                return ask(a, "width", "%lld", (long long)last.out);
+        int64_t width = last.out / 4;
+        if (last.out % 4 || !width || !kernel_at(set, RS_CONV, 1, 0, 2, &middle) || !middle.in ||
+                first.out % middle.in)
+                return none(a, "whose bottlenecks do not give four times their width");
+        int64_t groups = first.out / middle.in;
+        if (middle.in * 64 % width)
+                return none(a, "of groups that are not made here");
+        return ask(a, "width", "%lld", (long long)width) &&
+               ask(a, "groups", "%lld", (long long)groups) &&
+               ask(a, "group-width", "%lld", (long long)(middle.in * 64 / width));
+}
+
+/* What stands in the shortcuts of the blocks that change sizes: of all of them the same. */
+static bool
+ask_shortcut(struct asking *a, int64_t stem, int64_t out)
+{
+        const rs_set *set = &a->w->set;
+        const rs_net *net = &set->net;
+        bool any = false, all = true, normed = false;
+        for (int s = 1; s <= net->n_stages; s++) {
+                bool changes = s > 1 || stem != out;
+                const rs_place at = {RS_DOWN_CONV, s, 0, 1};
+                const rs_unit *u = rs_set_conv((rs_set *)(uintptr_t)set, &at);
+                if (net->down[s - 1] && !changes)
+                        return none(a, "with a Conv in a shortcut that needs none");
+                any |= net->down[s - 1];
+                all &= net->down[s - 1] || !changes;
+                normed |= u && u->norm[RS_VAR];
+        }
+        if (any && !all)
+                return none(a, "with Convs in some of its shortcuts alone");
+        bool bare = any && !normed && !set->bn_folded && !net->preactivation;
+        return ask(a, "shortcut", "%s",
+                !any             ? "pad"
+                : net->down_pool ? "pool"
+                : bare           ? "bare"
+                                 : "conv");
+}
+
+static bool
+ask_all(struct asking *a)
+{
+        const rs_net *net = &a->w->set.net;
+        const int64_t *picture = a->w->checkpoint ? a->w->checkpoint->picture : NULL;
+        int64_t stem = 0, out = 0;
+        char blocks[RS_STAGES_MAX * 6] = "";
+        bool small = !rs_large_stem(&a->w->set);
+        for (int s = 0, n = 0; s < net->n_stages; s++)
+                n += snprintf(blocks + n, sizeof blocks - (size_t)n, "%s%d", s ? "," : "",
+                        net->blocks[s]);
+        if (net->n_stages > 4 && (net->n_stages > RS_STAGES_MAX || !small))
+                return none(a, "of so many stages");
+        return ask(a, "name", "%s", net->bottleneck ? "resnet50" : "resnet18") &&
+               ask(a, "blocks", "%s", blocks) && ask_stem(a, &stem) && ask_widths(a, &out) &&
+               ask_shortcut(a, stem, out) &&
+               ask(a, "classes", "%lld", (long long)(net->classes > 0 ? net->classes : 1000)) &&
+               ask(a, "variant", "%s",
+                       net->preactivation                            ? "v2"
+                       : a->w->set.variant.stride == RS_STRIDE_CONV1 ? "v1"
+                                                                     : "v1.5") &&
+               (picture && picture[0] > 0 && picture[1] > 0 && picture[0] <= 1 << 16 &&
+                                       picture[1] <= 1 << 16
+                               ? ask(a, "size", "%lld,%lld", (long long)picture[0],
+                                         (long long)picture[1])
+                               : ask(a, "size", "%d", small ? 32 : 224));
 }
 
 /* A BatchNormalization on the picture, before the first Conv. */
@@ -82,26 +211,22 @@ add_data_norm(resect_model *m, resect_error *err)
 resect_model *
 resect_weights_graph(const resect_weights *w, resect_error *err)
 {
+        static const resect_setting strip = {"to", "features"};
         const rs_net *net = &w->set.net;
-        char classes[32];
+        struct asking a = {.w = w, .err = err};
         if (!w->info.recognised) {
                 if (err)
                         *err = w->why;
                 return NULL;
         }
-        if (!is_usual(w, err))
-                return NULL;
-        snprintf(classes, sizeof classes, "%lld",
-                (long long)(net->classes > 0 ? net->classes : 1000));
-        const char *variant = net->preactivation                         ? "v2"
-                              : w->set.variant.stride == RS_STRIDE_CONV1 ? "v1"
-                                                                         : "v1.5";
-        const resect_setting settings[] = {{"name", w->info.family}, {"classes", classes},
-                {"variant", variant}},
-                             strip = {"to", "features"};
-        resect_model *m = resect_edit_create("new", settings, 3, NULL, NULL, err);
-        bool ok = m && (net->head || resect_edit_run(m, "strip", &strip, 1, NULL, NULL, err)) &&
+        resect_model *m =
+                ask_all(&a) ? resect_edit_create("new", a.settings, a.n, NULL, NULL, err) : NULL;
+        bool named = m && !strncmp(w->info.family, "resnet", 6);
+        bool ok = m &&
+                  (!named || (m->graph.name = rs_arena_strdup(&m->arena, w->info.family, err))) &&
+                  (net->head || resect_edit_run(m, "strip", &strip, 1, NULL, NULL, err)) &&
                   (!net->data_norm || add_data_norm(m, err));
+        rs_arena_free(&a.arena);
         if (ok)
                 return m;
         resect_model_free(m);

@@ -8,6 +8,7 @@
  *   's' skipped:    name, why
  *   't' a tensor:   name, int32 dtype, uint32 rank, int64 dims[rank], uint64 place: the offset of its bytes in the file,
  *                   or RS_H5_FOLLOW, when they come next
+ *   'd' Keras's description of the model, after all tensors: text
  *   'p' a place:    uint64 offset of the next tensor's bytes in a file that was laid out; after the last its size; after 'f', then,
  *                   the bytes that stand between the tensors
  *   'e' an error:   uint32 code, text; the end
@@ -21,7 +22,7 @@
 
 #define RS_H5_FOLLOW UINT64_MAX
 
-enum { RS_H5_TEXT = 4096, RS_H5_NAMES_TOTAL = 32 << 20 };
+enum { RS_H5_TEXT = 4096, RS_H5_CONFIG = 16 << 20, RS_H5_NAMES_TOTAL = 32 << 20 };
 
 /* The child's side of the pipe; after a failure everything does nothing, so that it is asked once. */
 typedef struct rs_h5_say {

@@ -10,6 +10,7 @@
 #include <string.h>
 #include "tensor/dtype.h"
 #include "weights/h5.h"
+#include "weights/keras_config.h"
 
 enum { FIRST = 1 << 20 };
 
@@ -202,6 +203,24 @@ take_pair(struct taking *t, bool note)
 }
 
 static bool
+take_config(struct taking *t)
+{
+        uint64_t n;
+        rs_span text;
+        if (!hear_number(t, 4, &n))
+                return false;
+        if (n > RS_H5_CONFIG)
+                return damaged(t, "a long description");
+        if (!hear_values(t, (size_t)n, &text))
+                return false;
+        t->a->ended = true;
+        if (!rs_keras_config(t->c, text, t->err))
+                return false;
+        t->a->ended = false;
+        return true;
+}
+
+static bool
 take_error(struct taking *t)
 {
         uint64_t code;
@@ -235,6 +254,8 @@ rs_h5_take(rs_h5_answer *a, rs_checkpoint *c, rs_span file, resect_error *err)
                         ok = take_tensor(&t);
                 else if (letter == 'n' || letter == 's')
                         ok = take_pair(&t, letter == 'n');
+                else if (letter == 'd')
+                        ok = take_config(&t);
                 else if (letter == 'e')
                         ok = take_error(&t);
                 else

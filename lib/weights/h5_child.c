@@ -30,6 +30,7 @@ struct walk {
         char path[RS_H5_TEXT + 1];
         size_t length;
         int depth;
+        bool state; /* within what an optimiser keeps */
         bool failed;
 };
 
@@ -135,12 +136,18 @@ visit_object(struct walk *w, hid_t group, const char *name)
         H5I_type_t type = o < 0 ? H5I_BADID : rs_h5.Iget_type(o);
         if (o < 0)
                 FAIL(w, RESECT_FORMAT, "%s: damaged", w->path);
+        else if (type == H5I_DATASET && w->state)
+                rs_h5_say_two(&w->say, 's', w->path, "the optimiser's state");
         else if (type == H5I_DATASET)
                 keep_dataset(w);
         else if (type == H5I_GROUP && w->length && !w->depth && !strncmp(w->path, "optimizer", 9) &&
-                 (!w->path[9] || !strcmp(w->path + 9, "_weights")))
-                rs_h5_say_two(&w->say, 's', w->path, "the optimiser's state");
-        else if (type == H5I_GROUP && w->depth == DEPTH_MAX)
+                 (!w->path[9] || !strcmp(w->path + 9, "_weights"))) {
+                w->state = true;
+                w->depth++;
+                walk_group(w, o);
+                w->depth--;
+                w->state = false;
+        } else if (type == H5I_GROUP && w->depth == DEPTH_MAX)
                 FAIL(w, RESECT_UNSUPPORTED, "groups more than %d deep", DEPTH_MAX);
         else if (type == H5I_GROUP) {
                 w->depth++;
@@ -388,15 +395,52 @@ static void
 say_attributes(struct walk *w, hid_t group)
 {
         static const char *const notes[] = {"backend", "keras_version"};
-        static const char *const others[] = {"model_config", "training_config"};
         size_t n;
         for (int i = 0; i < 2; i++) {
                 char **text = texts_of(group, notes[i], &n);
                 if (text)
                         rs_h5_say_two(&w->say, 'n', notes[i], text[0]);
-                if (rs_h5.Aexists(group, others[i]) > 0)
-                        rs_h5_say_two(&w->say, 's', others[i], "a description, not weights");
         }
+        if (rs_h5.Aexists(group, "training_config") > 0)
+                rs_h5_say_two(&w->say, 's', "training_config", "a description, not weights");
+}
+
+/* The model's description; it comes last, for it is about the tensors. */
+static void
+say_config(struct walk *w, hid_t group)
+{
+        size_t n;
+        char **text = texts_of(group, "model_config", &n);
+        if (rs_h5.Aexists(group, "model_config") <= 0)
+                return;
+        size_t size = text ? strlen(text[0]) : 0;
+        if (!text || size > RS_H5_CONFIG) {
+                rs_h5_say_two(&w->say, 's', "model_config", "a description that is not read");
+                return;
+        }
+        rs_h5_say_bytes(&w->say, "d", 1);
+        rs_h5_say_number(&w->say, size, 4);
+        rs_h5_say_bytes(&w->say, text[0], size);
+}
+
+/* What an optimiser keeps in a file of a whole model. */
+static void
+say_state(struct walk *w, hid_t root)
+{
+        static const char name[] = "optimizer_weights";
+        hid_t g = rs_h5.Lexists(root, name, H5P_DEFAULT) > 0 ? rs_h5.Gopen2(root, name, H5P_DEFAULT)
+                                                             : -1;
+        if (g < 0)
+                return;
+        memcpy(w->path, name, sizeof name);
+        w->length = sizeof name - 1;
+        w->depth = 1;
+        w->state = true;
+        walk_group(w, g);
+        w->path[w->length = 0] = '\0';
+        w->depth = 0;
+        w->state = false;
+        rs_h5.Gclose(g);
 }
 
 static void
@@ -410,15 +454,17 @@ read_file(struct walk *w, hid_t root)
                         FAIL(w, RESECT_FORMAT, "model_weights: no group");
                         return;
                 }
-                if (rs_h5.Lexists(root, "optimizer_weights", H5P_DEFAULT) > 0)
-                        rs_h5_say_two(&w->say, 's', "optimizer_weights", "the optimiser's state");
+                say_state(w, root);
         }
         say_attributes(w, root);
-        walk_group(w, base);
+        if (!w->failed)
+                walk_group(w, base);
         if (!w->failed && w->n)
                 put_in_order(w, base);
         for (size_t i = 0; i < w->n && !w->failed && !w->say.failed; i++)
                 take_dataset(w, base, w->list[i].path);
+        if (!w->failed)
+                say_config(w, root);
 }
 
 int

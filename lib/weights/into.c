@@ -20,7 +20,7 @@ struct putting {
         rs_rounding rounding;
         rs_map given; /* initializers that have their values already: the next node that reads one
                          gets its own */
-        size_t epsilons, biases;
+        size_t epsilons, momenta, biases;
         resect_error *err;
 };
 
@@ -128,6 +128,17 @@ take_epsilon(struct putting *p, const rs_unit *from, const rs_unit *to, rs_want 
         return rs_node_set_float(p->m, to->bn_node, "epsilon", (float)from->epsilon, p->err);
 }
 
+/* And, so that it is trained on as it was trained, their momentum. */
+static bool
+take_momentum(struct putting *p, const rs_unit *from, const rs_unit *to)
+{
+        if (!to->bn_node || !from->norm[RS_VAR] || from->momentum <= 0 ||
+                fabs(from->momentum - to->momentum) < 1e-6)
+                return true;
+        p->momenta++;
+        return rs_node_set_float(p->m, to->bn_node, "momentum", (float)from->momentum, p->err);
+}
+
 /* Does the source's bias need room of its own: nothing here or there would absorb it? */
 static bool
 needs_bias(const rs_unit *from, const rs_unit *to)
@@ -151,7 +162,7 @@ put_unit(struct putting *p, const rs_unit *from, rs_unit *to)
         want.dtype = first->dtype;
         if (!rs_unit_whole(&p->w->set, from))
                 return missing_unit(p, to);
-        if (!take_epsilon(p, from, to, &want) ||
+        if (!take_epsilon(p, from, to, &want) || !take_momentum(p, from, to) ||
                 !rs_unit_make(&p->w->set, from, &want, &p->m->arena, &made, p->err))
                 return false;
         p->ledger.sum->exact &= made.exact;
@@ -287,13 +298,15 @@ settle_variant(struct putting *p)
         return rs_set_of_model(&p->to, p->m, p->err);
 }
 
-/* What the scheme says of its pictures holds for networks of ImageNet's kind. */
+/* What the file says of its pictures; what the scheme says holds for networks of ImageNet's kind.
+ */
 static bool
 record_input(struct putting *p)
 {
         const char *spec = p->w->info.input;
         resect_input in;
-        if (!spec || !rs_large_stem(&p->to))
+        bool own = p->w->checkpoint && p->w->checkpoint->input;
+        if (!spec || (!own && !rs_large_stem(&p->to)))
                 return true;
         if (!resect_input_of(p->m, &in, NULL, p->err))
                 return false;
@@ -329,6 +342,9 @@ put_all(struct putting *p)
         if (p->epsilons)
                 rs_convert_note(p->o, "epsilon of %zu BatchNormalizations is the weights' now",
                         p->epsilons);
+        if (p->momenta)
+                rs_convert_note(p->o, "momentum of %zu BatchNormalizations is the weights' now",
+                        p->momenta);
         if (p->biases)
                 rs_convert_note(p->o, "%zu Convs got a bias", p->biases);
         return true;

@@ -3,6 +3,7 @@
  * recurses. */
 #include "weights/json.h"
 
+#include <math.h>
 #include <string.h>
 
 static bool
@@ -163,6 +164,76 @@ rs_json_natural(rs_json *j, uint64_t *out)
         if (j->p < j->end && (*j->p == '.' || *j->p == 'e' || *j->p == 'E'))
                 return stop(j, "a number that is not a whole one");
         return !j->why;
+}
+
+/* strtod would read a comma or a point as the locale says. */
+bool
+rs_decimal(const char *s, double *out)
+{
+        bool minus = *s == '-', digits = false;
+        double v = 0;
+        int64_t shift = 0, exponent = 0;
+        for (s += minus; *s >= '0' && *s <= '9'; s++, digits = true)
+                v = v * 10 + (*s - '0');
+        if (*s == '.')
+                for (s++; *s >= '0' && *s <= '9'; s++, shift--, digits = true)
+                        v = v * 10 + (*s - '0');
+        if (digits && (*s == 'e' || *s == 'E')) {
+                bool less = s[1] == '-', any = false;
+                for (s += 1 + (s[1] == '-' || s[1] == '+'); *s >= '0' && *s <= '9'; s++, any = true)
+                        if (exponent < 1000)
+                                exponent = exponent * 10 + (*s - '0');
+                digits = any;
+                exponent = less ? -exponent : exponent;
+        }
+        if (!digits || *s || exponent > 400 || exponent < -400)
+                return false;
+        shift += exponent;
+        v = shift < 0 ? v / pow(10, (double)-shift) : v * pow(10, (double)shift);
+        *out = minus ? -v : v;
+        return isfinite(v);
+}
+
+bool
+rs_json_real(rs_json *j, double *out)
+{
+        char text[64];
+        size_t n = 0;
+        space(j);
+        while (j->p < j->end && *j->p && strchr("+-.0123456789eE", *j->p) && n + 1 < sizeof text)
+                text[n++] = *j->p++;
+        text[n] = '\0';
+        return (!j->why && rs_decimal(text, out)) || stop(j, "a number is missing, or too large");
+}
+
+bool
+rs_json_skip(rs_json *j)
+{
+        size_t depth = 0;
+        do {
+                space(j);
+                if (j->why || j->p == j->end)
+                        return stop(j, "it ends in the middle");
+                char c = *j->p;
+                if (c == '"') {
+                        if (!rs_json_string(j))
+                                return false;
+                } else if (c == '{' || c == '[' || c == '}' || c == ']') {
+                        if ((c == '}' || c == ']') && depth == 0)
+                                return stop(j, "a value is missing");
+                        depth = c == '{' || c == '[' ? depth + 1 : depth - 1;
+                        j->p++;
+                } else if ((c == ',' || c == ':') && depth == 0)
+                        return stop(j, "a value is missing");
+                else if (c == ',' || c == ':')
+                        j->p++;
+                else /* a number or a word */
+                        while (j->p < j->end && *j->p && !strchr(" \n\t\r,:{}[]\"", *j->p))
+                                j->p++;
+                if (j->p < j->end && !*j->p)
+                        return stop(j, "a NUL");
+        } while (depth > 0);
+        return true;
 }
 
 void

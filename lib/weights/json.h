@@ -21,6 +21,11 @@ bool rs_json_eat(rs_json *j, char c);
 const char *rs_json_string(rs_json *j);
 /* The next number, which must be a whole one, not negative and without exponent. */
 bool rs_json_natural(rs_json *j, uint64_t *out);
+/* A number as RFC 8259 has it, whatever the locale; and the same of a text that is nothing else, for words of other formats. */
+bool rs_json_real(rs_json *j, double *out);
+bool rs_decimal(const char *s, double *out);
+/* Past one value of any kind, however deep. Of what is in it only strings are looked at closely. */
+bool rs_json_skip(rs_json *j);
 /* An object or an array: while (rs_json_next(j, '}', &first)) { one member }. first begins as true. */
 bool rs_json_next(rs_json *j, char close, bool *first);
 /* Writes a string with quotes and escapes. */

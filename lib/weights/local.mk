@@ -17,6 +17,7 @@ libcore_la_SOURCES += \
 	lib/weights/h5_write.c \
 	lib/weights/into.c \
 	lib/weights/json.c lib/weights/json.h \
+	lib/weights/keras_config.c lib/weights/keras_config.h \
 	lib/weights/msgpack.c lib/weights/msgpack.h \
 	lib/weights/names_flax.c \
 	lib/weights/names_hf.c \
@@ -24,6 +25,7 @@ libcore_la_SOURCES += \
 	lib/weights/names_slim.c \
 	lib/weights/names_timm.c \
 	lib/weights/mxnet.c \
+	lib/weights/mxnet_symbol.c lib/weights/mxnet_symbol.h \
 	lib/weights/names_caffe.c \
 	lib/weights/names_gluon.c \
 	lib/weights/names_ncnn.c \

@@ -6,13 +6,15 @@
  * end, once beside their names.
  *
  * Names are written "arg:NAME" and "aux:NAME" where a symbol was exported, and MXNet takes these
- * marks off when it loads. So does this reader, when every name has one.
+ * marks off when it loads. So does this reader, when every name has one. The network that may stand
+ * beside the file (mxnet_symbol.c) says more of its layers.
  */
 #include "weights/weights.h"
 
 #include <string.h>
 #include "onnx/wire.h"
 #include "tensor/dtype.h"
+#include "weights/mxnet_symbol.h"
 
 enum {
         LIST_MAGIC = 0x112,
@@ -281,7 +283,7 @@ read(rs_checkpoint *c, const rs_input *in, resect_error *err)
                 if (!add_array(c, &a, name, arrays.at, err))
                         return false;
         }
-        return true;
+        return rs_mxnet_symbol(c, err);
 }
 
 /* Writing: arrays of version 2 without marks, as Gluon's save_parameters does. */

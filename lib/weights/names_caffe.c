@@ -50,6 +50,7 @@ const rs_scheme rs_scheme_caffe = {
                 [RS_HEAD_WEIGHT] = "{m}/0",
                 [RS_HEAD_BIAS] = "{m}/1"},
         .epsilon = 1e-5,
+        .momentum = 0.999, /* BatchNormParameter's own */
         .stride = RS_STRIDE_CONV1,
         .pool1 = RS_POOL1_END,
         .input = BGR_255 "0.404167152,0.454521108,0.482947572", /* 103.0626 115.9029 123.1516 */
@@ -91,6 +92,7 @@ const rs_scheme rs_scheme_detectron2 = {
                 [RS_HEAD] = "linear|fc"},
         .slots = {RS_SLOTS_PYTORCH},
         .epsilon = 1e-5,
+        .momentum = 0.9,
         .stride = RS_STRIDE_CONV1,
         .input = BGR_255 "0.406,0.456,0.485", /* 103.530 116.280 123.675 */
 };

@@ -10,16 +10,17 @@
 #include <stdio.h>
 #include <string.h>
 
-#define FLAX_SLOTS                                        \
-        .slots = {[RS_CONV_WEIGHT] = "params/{m}/kernel", \
-                [RS_CONV_BIAS] = "params/{m}/bias",       \
-                [RS_BN_GAMMA] = "params/{m}/scale",       \
-                [RS_BN_BETA] = "params/{m}/bias",         \
-                [RS_BN_MEAN] = "batch_stats/{m}/mean",    \
-                [RS_BN_VAR] = "batch_stats/{m}/var",      \
-                [RS_HEAD_WEIGHT] = "params/{m}/kernel",   \
-                [RS_HEAD_BIAS] = "params/{m}/bias"},      \
-        .kernel = RS_HWIO, .head_in_out = true, .epsilon = 1e-5, .stride = RS_STRIDE_CONV2
+#define FLAX_SLOTS                                                                \
+        .slots = {[RS_CONV_WEIGHT] = "params/{m}/kernel",                         \
+                [RS_CONV_BIAS] = "params/{m}/bias",                               \
+                [RS_BN_GAMMA] = "params/{m}/scale",                               \
+                [RS_BN_BETA] = "params/{m}/bias",                                 \
+                [RS_BN_MEAN] = "batch_stats/{m}/mean",                            \
+                [RS_BN_VAR] = "batch_stats/{m}/var",                              \
+                [RS_HEAD_WEIGHT] = "params/{m}/kernel",                           \
+                [RS_HEAD_BIAS] = "params/{m}/bias"},                              \
+        .kernel = RS_HWIO, .head_in_out = true, .epsilon = 1e-5, .momentum = 0.9, \
+        .stride = RS_STRIDE_CONV2
 
 #define EITHER(name) "resnet/" name "|" name
 #define LAYER "encoder/stages/{s-1}/layers/{b}/"

@@ -116,15 +116,15 @@ preact(const char *v, const rs_net *net, const rs_place *at, int alternative, ch
         "0.00392156862745098,0.00392156862745098,0.00392156862745098"
 
 /* What both versions were trained with, in keras.applications. */
-#define V1                                                                           \
-        .kernel = RS_HWIO, .head_in_out = true, .biases = RS_BIAS_ALL,               \
-        .biases_basic = RS_BIAS_ALL, .epsilon = 1.001e-5, .stride = RS_STRIDE_CONV1, \
-        .input = CAFFE_INPUT
+#define V1                                                                  \
+        .kernel = RS_HWIO, .head_in_out = true, .biases = RS_BIAS_ALL,      \
+        .biases_basic = RS_BIAS_ALL, .epsilon = 1.001e-5, .momentum = 0.99, \
+        .stride = RS_STRIDE_CONV1, .input = CAFFE_INPUT
 #define V2                                                                                \
         .kernel = RS_HWIO, .head_in_out = true, .preactivation = true,                    \
         .biases = RS_BIAS_STEM | RS_BIAS_CONV3 | RS_BIAS_DOWN,                            \
         .biases_basic = RS_BIAS_STEM | RS_BIAS_CONV2 | RS_BIAS_DOWN, .epsilon = 1.001e-5, \
-        .stride = RS_STRIDE_LAST, .pool1 = RS_POOL1_ZERO,                                 \
+        .momentum = 0.99, .stride = RS_STRIDE_LAST, .pool1 = RS_POOL1_ZERO,               \
         .input = "size=224x224 resize=256 mean=0.5,0.5,0.5 std=0.5,0.5,0.5"
 
 const rs_scheme rs_scheme_keras = {
@@ -185,8 +185,9 @@ const rs_scheme rs_scheme_keras3_v2 = {
 };
 
 /* Keras's example for CIFAR-10 (cifar10_resnet.py): layers counted from 1, no norm in the shortcut,
- * and BatchNormalization's own epsilon. Pictures are 0 to 1 less the training pictures' mean
- * picture, which no file knows. */
+ * BatchNormalization's own epsilon, and Convs padded SAME, so that those with a stride are padded
+ * at their end. Pictures are 0 to 1 less the training pictures' mean picture, which no file knows.
+ */
 static bool
 number_cifar(const char *v, const rs_net *net, const rs_place *at, int alternative, char *out,
         size_t size)
@@ -214,7 +215,9 @@ const rs_scheme rs_scheme_keras_cifar = {
         .biases = RS_BIAS_ALL,
         .biases_basic = RS_BIAS_ALL,
         .epsilon = 1e-3,
+        .momentum = 0.99,
         .stride = RS_STRIDE_CONV2,
+        .convs_end = true,
         .variable = number_cifar,
 };
 

@@ -27,6 +27,7 @@ const rs_scheme rs_scheme_paddle = {
         .slots = SLOTS,
         .head_in_out = true,
         .epsilon = 1e-5,
+        .momentum = 0.9,
         .stride = RS_STRIDE_CONV2,
         .input = RS_INPUT_IMAGENET,
 };
@@ -46,6 +47,7 @@ const rs_scheme rs_scheme_paddleclas = {
         .slots = SLOTS,
         .head_in_out = true,
         .epsilon = 1e-5,
+        .momentum = 0.9,
         .stride = RS_STRIDE_CONV2,
         .input = RS_INPUT_IMAGENET,
 };

@@ -10,17 +10,17 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SLIM_SLOTS                                                                       \
-        .slots = {[RS_CONV_WEIGHT] = "{m}/weights",                                      \
-                [RS_CONV_BIAS] = "{m}/biases",                                           \
-                [RS_BN_GAMMA] = "{m}/gamma",                                             \
-                [RS_BN_BETA] = "{m}/beta",                                               \
-                [RS_BN_MEAN] = "{m}/moving_mean",                                        \
-                [RS_BN_VAR] = "{m}/moving_variance",                                     \
-                [RS_HEAD_WEIGHT] = "{m}/weights",                                        \
-                [RS_HEAD_BIAS] = "{m}/biases"},                                          \
-        .kernel = RS_HWIO, .head_conv = true, .epsilon = 1e-5, .stride = RS_STRIDE_LAST, \
-        .pool1 = RS_POOL1_END
+#define SLIM_SLOTS                                                                \
+        .slots = {[RS_CONV_WEIGHT] = "{m}/weights",                               \
+                [RS_CONV_BIAS] = "{m}/biases",                                    \
+                [RS_BN_GAMMA] = "{m}/gamma",                                      \
+                [RS_BN_BETA] = "{m}/beta",                                        \
+                [RS_BN_MEAN] = "{m}/moving_mean",                                 \
+                [RS_BN_VAR] = "{m}/moving_variance",                              \
+                [RS_HEAD_WEIGHT] = "{m}/weights",                                 \
+                [RS_HEAD_BIAS] = "{m}/biases"},                                   \
+        .kernel = RS_HWIO, .head_conv = true, .epsilon = 1e-5, .momentum = 0.997, \
+        .stride = RS_STRIDE_LAST, .pool1 = RS_POOL1_END
 
 /* {kind}: what a unit is called by. {p}: the norm before Conv c is preact, or stands behind the
  * Conv before it. */

@@ -23,6 +23,7 @@ const rs_scheme rs_scheme_timm = {
         .pooled_bn = "layer{s}.{b}.downsample.2",
         .slots = {RS_SLOTS_PYTORCH, RS_SLOT_COUNTER},
         .epsilon = 1e-5,
+        .momentum = 0.9,
         .stride = RS_STRIDE_CONV2,
         .input = "size=224x224 resize=236 mean=0.485,0.456,0.406 std=0.229,0.224,0.225",
 };
@@ -40,6 +41,7 @@ const rs_scheme rs_scheme_timm_v2 = {
         .head_conv = true,
         .preactivation = true,
         .epsilon = 1e-5,
+        .momentum = 0.9,
         .stride = RS_STRIDE_CONV2,
         .input = "size=224x224 resize=236 mean=0.5,0.5,0.5 std=0.5,0.5,0.5",
 };

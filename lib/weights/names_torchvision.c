@@ -15,6 +15,7 @@ const rs_scheme rs_scheme_torchvision = {
                 [RS_HEAD] = "fc|linear"},
         .slots = {RS_SLOTS_PYTORCH, RS_SLOT_COUNTER},
         .epsilon = 1e-5,
+        .momentum = 0.9,
         .stride = RS_STRIDE_CONV2,
         .input = RS_INPUT_IMAGENET,
 };

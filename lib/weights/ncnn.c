@@ -11,11 +11,11 @@
  */
 #include "weights/ncnn.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include "onnx/wire.h"
 #include "tensor/dtype.h"
+#include "weights/json.h"
 
 enum { PARAMS = 32, TOKEN_MAX = 255, LAYERS_MAX = 1000000 };
 
@@ -100,28 +100,6 @@ integer(const char *s, int64_t *out)
         return true;
 }
 
-/* A fraction, as the C locale writes it: strtod would read a comma or a point as the locale says.
- */
-static bool
-fraction(const char *s, double *out)
-{
-        bool minus = *s == '-', digits = false;
-        double v = 0;
-        int64_t shift = 0, exponent = 0;
-        for (s += minus; *s >= '0' && *s <= '9'; s++, digits = true)
-                v = v * 10 + (*s - '0');
-        if (*s == '.')
-                for (s++; *s >= '0' && *s <= '9'; s++, shift--, digits = true)
-                        v = v * 10 + (*s - '0');
-        if (!digits || ((*s == 'e' || *s == 'E') && !integer(s + 1 + (s[1] == '+'), &exponent)) ||
-                (*s && *s != 'e' && *s != 'E') || exponent > 400 || exponent < -400)
-                return false;
-        shift += exponent;
-        v = shift < 0 ? v / pow(10, (double)-shift) : v * pow(10, (double)shift);
-        *out = minus ? -v : v;
-        return isfinite(v);
-}
-
 /* KEY=VALUE. Only whole numbers say how many weights there are, and one fraction what they mean;
  * the other fractions, lists and text are passed over. */
 static bool
@@ -142,7 +120,7 @@ take_param(struct reading *r, struct layer *l, char *word)
                 l->set |= UINT32_C(1) << key;
         }
         if (key == 1 && !strcmp(l->type, "BatchNorm")) {
-                if (!fraction(equal + 1, &l->epsilon) || l->epsilon < 0)
+                if (!rs_decimal(equal + 1, &l->epsilon) || l->epsilon < 0)
                         return wrong(r, "an epsilon that is no positive number");
                 l->epsilon = (double)(float)l->epsilon; /* which is what ncnn holds */
         }
@@ -266,8 +244,14 @@ static bool
 convolution(struct reading *r, const struct layer *l)
 {
         int64_t width = param(l, 1, 0);
-        int64_t dims[4] = {param(l, 0, 0), 0, param(l, 11, width), width};
-        return take_product(r, l, 4, dims, 6, 5);
+        int64_t dims[4] = {param(l, 0, 0), 0, param(l, 11, width), width}, stride = param(l, 3, 1);
+        size_t weight = r->c->n_entries;
+        const rs_says says = {.epsilon = -1,
+                .stride = stride > 0 && stride < 64 ? (int)stride : 0,
+                .end = stride > 1 && width > 1 &&
+                       (param(l, 4, 0) == RS_NCNN_SAME ||
+                               (param(l, 4, 0) == 0 && param(l, 15, param(l, 4, 0)) > 0))};
+        return take_product(r, l, 4, dims, 6, 5) && rs_checkpoint_say(r->c, weight, &says, r->err);
 }
 
 static bool
@@ -284,12 +268,9 @@ batch_norm(struct reading *r, const struct layer *l)
         for (int i = 0; i < 4; i++)
                 if (!take_plain(r, l, fields[i], param(l, 0, 0)))
                         return false;
-        double *epsilon = RS_NEW(&r->c->arena, 1, double, r->err);
-        if (!epsilon)
-                return false;
-        *epsilon = l->epsilon;
-        r->c->entries[r->c->n_entries - 2].epsilon = epsilon; /* the variance's */
-        return true;
+        /* the variance's */
+        return rs_checkpoint_say(
+                r->c, r->c->n_entries - 2, &(rs_says){.epsilon = l->epsilon}, r->err);
 }
 
 static bool

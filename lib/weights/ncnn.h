@@ -8,6 +8,7 @@
 /* Flags before a layer's weights: how they are stored. */
 #define RS_NCNN_HALF UINT32_C(0x01306b47)
 #define RS_NCNN_BFLOAT UINT32_C(0x01348b83)
+#define RS_NCNN_SAME (-233) /* for a pad: what SAME needs, the odd one at the end */
 #define RS_NCNN_PLAIN UINT32_C(0x0002c056) /* float32, as 0 */
 
 /* NAME.bin for NAME.param. */

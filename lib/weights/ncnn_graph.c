@@ -277,7 +277,7 @@ conv(struct writing *w, const rs_node *n)
         const int64_t *d = weight->dims;
         if (v.same_upper || v.same_lower)
                 for (int i = 0; i < 4; i++)
-                        v.pads[i] = v.same_upper ? -233 : -234;
+                        v.pads[i] = v.same_upper ? RS_NCNN_SAME : RS_NCNN_SAME - 1;
         if (!begin(w, n, group == 1 ? "Convolution" : "ConvolutionDepthWise", weight, 1))
                 return false;
         rs_buf_printf(&w->text, " 0=%lld 1=%lld 11=%lld 2=%lld 12=%lld 3=%lld 13=%lld",

@@ -202,14 +202,17 @@ fill_unit(rs_set *set, const rs_checkpoint *c, const struct looking *l, rs_unit 
                 return;
         for (int i = 0; i < 4; i++)
                 set->missing += !take(set, c, l, &u->bn, roles[i], &u->norm[i]);
-        if (u->bn.module == RS_DATA_BN && l->s->fixed_gamma_data) {
+        const rs_entry *gamma = u->norm[RS_GAMMA];
+        if ((u->bn.module == RS_DATA_BN && l->s->fixed_gamma_data) ||
+                (gamma && gamma->says && gamma->says->fixed)) {
                 u->fixed = u->norm[RS_GAMMA];
                 u->norm[RS_GAMMA] = NULL;
         }
         take(set, c, l, &u->bn, RS_BN_COUNT, &u->count);
         take(set, c, l, &u->bn, RS_BN_FACTOR, &u->factor);
-        const rs_entry *var = u->norm[RS_VAR];
-        u->epsilon = var && var->epsilon ? *var->epsilon : l->s->epsilon;
+        const rs_says *says = u->norm[RS_VAR] ? u->norm[RS_VAR]->says : NULL;
+        u->epsilon = says && says->epsilon >= 0 ? says->epsilon : l->s->epsilon;
+        u->momentum = says && says->momentum > 0 ? says->momentum : l->s->momentum;
 }
 
 static bool

@@ -19,6 +19,7 @@ typedef struct rs_unit {
         const rs_entry *weight, *bias, *norm[4], *count, *factor; /* NULL: not there */
         const rs_entry *fixed; /* a gamma that is to be taken as 1 */
         double epsilon;
+        double momentum; /* as rs_says; 0: unknown */
         /* of a graph alone */
         rs_node *conv_node, *bn_node;
         rs_tensor *weight_to, *bias_to, *norm_to[4];
@@ -88,6 +89,8 @@ bool rs_set_of_checkpoint(rs_set *set, const rs_checkpoint *c, const rs_scheme *
 /* variant.c. What a graph is; and the graph made into it. Moving strides changes the graph: its set must then be found anew. */
 rs_variant rs_variant_of_model(const rs_set *set);
 rs_variant rs_variant_of_scheme(const rs_scheme *s, const rs_net *net);
+/* What the checkpoint's file says of its Convs goes before what the scheme knows. */
+void rs_variant_hear(const rs_set *set, rs_variant *v);
 bool rs_variant_same(const rs_variant *a, const rs_variant *b);
 /* "stride on conv1 (v1)", "stride on conv2 (v1.5), pool1 padded at its end" */
 void rs_variant_words(const rs_variant *v, const rs_net *net, char out[128]);

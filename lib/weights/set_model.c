@@ -159,6 +159,7 @@ take_norm(struct finding *f, const rs_node *n, const char *prefix, rs_unit *u)
         static const char *const names[] = {"weight", "bias", "running_mean", "running_var"};
         u->bn_node = (rs_node *)(uintptr_t)n;
         u->epsilon = (double)rs_node_float(n, "epsilon", 1e-5f);
+        u->momentum = (double)rs_node_float(n, "momentum", 0.9f);
         for (int i = 0; i < 4; i++) {
                 rs_tensor *t = rs_anatomy_initializer(f->set->anatomy, n, (size_t)i + 1);
                 u->norm_to[i] = t;

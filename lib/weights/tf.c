@@ -465,27 +465,35 @@ write_index(rs_output *out, struct written *list, size_t n, resect_error *err)
         return ok;
 }
 
-/* The index comes last: without it there is no checkpoint. */
+/* Neither file appears before both are written; the index comes last, for without it there is no
+ * checkpoint. */
 static bool
 write_files(const char *prefix, struct written *list, size_t n, resect_error *err)
 {
-        char path[4096];
-        for (int index = 0; index < 2; index++) {
-                int length = snprintf(
-                        path, sizeof path, "%s%s", prefix, index ? index_suffix : data_suffix);
-                if (length < 0 || (size_t)length >= sizeof path)
-                        return rs_fail(err, RESECT_ARG, "%s: too long a name", prefix);
-                rs_output *out = rs_output_open(path, err);
-                if (!out)
-                        return false;
-                if (!(index ? write_index : write_data)(out, list, n, err)) {
-                        rs_output_abandon(out);
-                        return false;
-                }
-                if (!rs_output_close(out, err))
-                        return false;
+        char path[2][4096];
+        rs_output *out[2] = {NULL};
+        bool ok = true;
+        for (int index = 0; ok && index < 2; index++) {
+                int length = snprintf(path[index], sizeof path[index], "%s%s", prefix,
+                        index ? index_suffix : data_suffix);
+                if (length < 0 || (size_t)length >= sizeof path[index])
+                        ok = rs_fail(err, RESECT_ARG, "%s: too long a name", prefix);
+                ok = ok && (out[index] = rs_output_open(path[index], err)) &&
+                     (index ? write_index : write_data)(out[index], list, n, err);
         }
-        return true;
+        if (ok) {
+                ok = rs_output_close(out[0], err);
+                out[0] = NULL;
+        }
+        if (ok) {
+                ok = rs_output_close(out[1], err);
+                out[1] = NULL;
+                if (!ok)
+                        remove(path[0]); /* values that nothing names */
+        }
+        rs_output_abandon(out[0]);
+        rs_output_abandon(out[1]);
+        return ok;
 }
 
 static bool

@@ -137,6 +137,40 @@ rs_variant_of_scheme(const rs_scheme *s, const rs_net *net)
                 .has_pool1 = true};
 }
 
+/* What the file says of the Conv at a place; a stride of 0 when nothing. */
+static rs_says
+said(const rs_set *set, int stage, int block, int conv)
+{
+        const rs_place at = {RS_CONV, stage, block, conv};
+        const rs_unit *u = rs_set_conv((rs_set *)(uintptr_t)set, &at);
+        return u && u->weight && u->weight->says ? *u->weight->says : (rs_says){0};
+}
+
+void
+rs_variant_hear(const rs_set *set, rs_variant *v)
+{
+        const rs_net *net = &set->net;
+        bool heard = false, end = false;
+        for (int s = 1; s <= net->n_stages; s++)
+                for (int b = 0; b < net->blocks[s - 1]; b++)
+                        for (int c = 1; c <= (net->bottleneck ? 3 : 2); c++) {
+                                rs_says x = said(set, s, b, c);
+                                if (x.stride < 2)
+                                        continue;
+                                if (b == 0 && net->bottleneck) {
+                                        v->stride = c > 1 ? RS_STRIDE_CONV2 : RS_STRIDE_CONV1;
+                                        v->has_stride = true;
+                                } else if (b > 0) {
+                                        v->stride = RS_STRIDE_LAST;
+                                        v->has_stride = true;
+                                }
+                                heard |= !net->bottleneck || c == 2;
+                                end |= x.end;
+                        }
+        if (heard)
+                v->convs_end = end;
+}
+
 bool
 rs_variant_same(const rs_variant *a, const rs_variant *b)
 {
@@ -156,9 +190,14 @@ rs_variant_words(const rs_variant *v, const rs_net *net, char out[128])
                                  : v->stride == RS_STRIDE_CONV2 ? "v1.5"
                                  : v->stride == RS_STRIDE_CONV1 ? "v1"
                                                                 : "slim";
-        snprintf(out, 128, "%s (%s)%s%s",
+        bool pads = net->n_stages > 1 && !net->down[1];
+        snprintf(out, 128, "%s (%s)%s%s%s",
                 v->has_stride ? strides[v->stride] : "no stride to tell by", short_name,
-                v->has_pool1 ? pools[v->pool1] : "", v->convs_end ? ", strided 3x3 too" : "");
+                v->has_pool1 ? pools[v->pool1] : "",
+                !v->convs_end              ? ""
+                : v->has_pool1 && v->pool1 ? ", strided 3x3 too"
+                                           : ", strided 3x3 padded at its end",
+                pads ? ", shortcuts without weights" : "");
 }
 
 static bool

@@ -24,6 +24,19 @@
 /* Checkpoints ------------------------------------------------------------------------------------------------------------ */
 
 /*
+ * What a file says of the layer that a tensor belongs to, beside its values: of a BatchNormalization with its variance, of a Conv with
+ * its weight. momentum is the share of the old statistics that a step of training keeps, as ONNX, Keras, MXNet and Caffe
+ * (moving_average_fraction) count; PyTorch's is one less that.
+ */
+typedef struct rs_says {
+        double epsilon;  /* below 0: not said */
+        double momentum; /* 0: not said */
+        int stride;      /* 0: not said */
+        bool end;        /* padded at its end alone (SAME, with a stride) */
+        bool fixed;      /* of a scale: it is taken as 1, whatever its values (MXNet's fix_gamma) */
+} rs_says;
+
+/*
  * A tensor of a checkpoint, read or to be written: dense, row-major, little-endian. The bytes either stand somewhere (data), in
  * the input or in the checkpoint's arena, or are made when they are asked for (fetch): a member that must be inflated, a tensor
  * that must be transposed. Ask with rs_entry_bytes alone.
@@ -37,7 +50,7 @@ typedef struct rs_entry {
         rs_span data;        /* data.data is NULL when fetch makes them (or bytes is 0) */
         bool (*fetch)(const struct rs_entry *e, rs_arena *scratch, rs_span *out, resect_error *err);
         const void *ctx; /* fetch's own */
-        const double *epsilon; /* of a variance, where the file itself says it (ncnn); NULL: as the scheme has it */
+        const rs_says *says; /* NULL: nothing; what the scheme knows holds */
 } rs_entry;
 
 /* The entry's bytes: e->bytes of them, borrowed from the checkpoint or made in scratch, which the caller empties when it has done
@@ -63,6 +76,8 @@ typedef struct rs_checkpoint {
         size_t n_meta;
         rs_skipped *skipped;
         size_t n_skipped;
+        const char *input;  /* what the file says of its pictures, as resect.input; NULL: nothing */
+        int64_t picture[2]; /* their height and width; 0: not said */
         /* checkpoint.c's own */
         size_t entries_cap, meta_cap, skipped_cap;
         rs_map names;
@@ -80,6 +95,8 @@ bool rs_checkpoint_add(rs_checkpoint *c, const char *name, int32_t dtype, int ra
    rs_tensor_extent's bytes, or would inflate to them. */
 bool rs_checkpoint_add_lazy(rs_checkpoint *c, const char *name, int32_t dtype, int rank, const int64_t *dims,
         bool (*fetch)(const rs_entry *, rs_arena *, rs_span *, resect_error *), const void *ctx, resect_error *err) RESECT_MUST;
+/* What the file says of the layer of entry i; copied. */
+bool rs_checkpoint_say(rs_checkpoint *c, size_t i, const rs_says *says, resect_error *err) RESECT_MUST;
 bool rs_checkpoint_note(rs_checkpoint *c, const char *key, const char *value, resect_error *err) RESECT_MUST;
 bool rs_checkpoint_skip(rs_checkpoint *c, const char *name, resect_error *err, const char *why, ...) RESECT_MUST
         RESECT_PRINTF(4, 5);
@@ -209,6 +226,7 @@ typedef struct rs_scheme {
         unsigned biases, biases_basic;  /* RS_BIAS_...: which Convs store a bias, in bottleneck and in basic networks; a bias that
                                            stands before a BatchNormalization is absorbed when read and 0 when written */
         double epsilon;                 /* of its BatchNormalizations */
+        double momentum;                /* likewise, as rs_says counts it; 0: unknown */
         rs_stride stride;               /* what weights under these names were trained with */
         rs_pool1 pool1;
         bool convs_end;                 /* 3x3 Convs with a stride pad at the end alone, too (SAME): Flax's example */

@@ -76,6 +76,16 @@ add_number(
         return add(k, name, role == RS_BN_COUNT ? &count : &factor, why, NULL);
 }
 
+/* For formats that have a place for it. */
+static const rs_says *
+says_of(struct writing *k, const rs_unit *u)
+{
+        rs_says *says = RS_NEW(&k->arena, 1, rs_says, k->err);
+        if (says)
+                *says = (rs_says){.epsilon = k->s->epsilon, .momentum = u->momentum};
+        return says;
+}
+
 static bool
 add_norm(struct writing *k, const rs_unit *u, const rs_made *made, const char *names[6])
 {
@@ -86,8 +96,10 @@ add_norm(struct writing *k, const rs_unit *u, const rs_made *made, const char *n
                                 "%s stores no BatchNormalization", k->s->name);
                 names[2 + i] = name_of(k, &u->bn, roles[i]);
                 const rs_entry *from = u->norm[i] ? u->norm[i] : u->bias;
-                if (!add(k, names[2 + i], &made->norm[i], made->why_norm[i],
-                            from ? from->name : NULL))
+                rs_entry e = made->norm[i];
+                if (roles[i] == RS_BN_VAR && !(e.says = says_of(k, u)))
+                        return false;
+                if (!add(k, names[2 + i], &e, made->why_norm[i], from ? from->name : NULL))
                         return false;
         }
         if (k->s->slots[RS_BN_COUNT] &&
@@ -185,6 +197,7 @@ add_as_it_is(struct writing *k)
                 if (dtype && real && dtype != e.dtype &&
                         !rs_cast_entry(&c->entries[i], dtype, &k->rounding, &k->arena, &e, k->err))
                         return false;
+                e.says = c->entries[i].says;
                 rs_used(&k->ledger, &c->entries[i], c->entries[i].name);
                 if (!add(k, c->entries[i].name, &e, NULL, c->entries[i].name))
                         return false;

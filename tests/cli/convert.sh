@@ -80,8 +80,37 @@ says 'outputs differ'
 status 0 resect-convert --weights "$T/full.npz" --into "$T/folded.onnx" -o "$T/made.onnx"
 says 'everything folded in'
 status 0 resect-diff --rtol 1e-4 --atol 1e-4 "$T/made.onnx" "$T/folded.onnx"
-refuses resect-convert --weights "$T/three.onnx" --into new -o "$T/no.onnx"
-says 'no graph is made'
+
+# Networks of other kinds: what resect-new makes is known again by its weights alone, and made again.
+same_again() {
+        format=$1 names=$2
+        shift 2
+        resect-new --quiet "$@" -o "$T/kind.onnx" --force
+        status 0 resect-convert --to "$format:$names" --force -o "$T/kind.$format" "$T/kind.onnx"
+        status 0 resect-convert --weights "$T/kind.$format" --into new --force -o "$T/made.onnx"
+        equal "$T/made.onnx" "$T/kind.onnx"
+        status 0 resect-convert --weights "$T/kind.onnx" --into "$T/made.onnx" --force --verify -o "$T/again.onnx"
+        says 'outputs differ by 0'
+}
+same_again npz torchvision resnet20
+same_again safetensors hf resnet32 --shortcut pad --classes 7
+same_again npz torchvision resnet18 --stem small --size 32 --blocks 1,1,2 --width 24 --classes 3
+same_again npz timm resnet18d --classes 3 --blocks 1,1,1,1
+same_again npz timm resnet50s --classes 3 --blocks 1,1 --variant v1.5
+same_again npz timm-v2 resnet50 --classes 3 --blocks 1,2 --variant v2
+same_again npz torchvision resnext50_32x4d --classes 3 --blocks 1,1
+same_again npz torchvision wide_resnet50_2 --classes 3 --blocks 1,1
+status 0 resect-convert --weights "$T/three.onnx" --into new -o "$T/made.onnx" --force --verify
+says 'outputs differ by 0'
+status 0 resect-convert --to npy -o "$T/odd" "$T/full.onnx"
+rm "$T"/odd/layer2.0.downsample.*
+refuses resect-convert --weights "$T/odd" --into new -o "$T/no.onnx"
+says 'no graph is made for a resnet18 with Convs in some of its shortcuts alone'
+rm -r "$T/odd"
+
+# ncnn calls its tensors by its own names, whether or not it is asked to.
+status 0 resect-convert --to ncnn:ncnn "$T/small.onnx" -o "$T/own.param"
+says 'compared, bit for bit'
 
 # Something missing, something too many: status 1 and no output, unless --partial.
 status 0 resect-convert --to npy -o "$T/w" "$T/small.onnx"

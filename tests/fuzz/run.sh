@@ -20,7 +20,7 @@ weights_pickle)
         libs="-lz -lm -lpthread"
         flags="$flags -DFUZZ_ALONE"
         ;;
-weights_flax | weights_tf | weights_h5 | weights_mxnet | weights_caffe | weights_ncnn | weights_safetensors | weights_npz)
+weights_flax | weights_tf | weights_h5 | weights_mxnet | weights_caffe | weights_ncnn | weights_safetensors | weights_npz | weights_said)
         w=$src/lib/weights
         code="$src/lib/base/error.c $src/lib/base/mem.c $src/lib/base/map.c $src/lib/io/beneath.c $src/lib/io/fd.c
                 $src/lib/io/gunzip.c $src/lib/io/input.c $src/lib/io/output.c $src/lib/onnx/wire.c $src/lib/tensor/dtype.c
@@ -28,10 +28,11 @@ weights_flax | weights_tf | weights_h5 | weights_mxnet | weights_caffe | weights
         case $part in
         weights_flax) code="$code $w/flax.c $w/flax_write.c $w/msgpack.c" ;;
         weights_tf) code="$code $w/tf.c $w/sstable.c" ;;
-        weights_h5) code="$code $w/h5_answer.c" ;;
-        weights_mxnet) code="$code $w/mxnet.c" ;;
+        weights_h5) code="$code $w/h5_answer.c $w/keras_config.c" ;;
+        weights_mxnet) code="$code $w/mxnet.c $w/mxnet_symbol.c" ;;
         weights_caffe) code="$code $w/caffe.c $w/caffe_write.c" ;;
         weights_ncnn) code="$code $w/ncnn.c" ;;
+        weights_said) code="$code $w/keras_config.c $w/mxnet_symbol.c" ;;
         weights_safetensors) code="$code $w/safetensors.c" ;;
         weights_npz) code="$code $w/npz.c $src/lib/io/zip.c $src/lib/tensor/npy.c $src/lib/tensor/tensor.c" ;;
         esac

@@ -110,7 +110,7 @@ for case in resnet18:eval resnet18:kept resnet101:eval resnet101:kept; do
         rm -r "$dir"
 done
 
-for case in resnet18:v1.5 resnet50:v1.5 resnet50:v1; do
+for case in resnet18:v1.5 resnet50:v1.5 resnet50:v1 resnext50_32x4d:v1.5 wide_resnet50_2:v1.5; do
         name=${case%:*} variant=${case#*:}
         dir=$tmp/new
         mkdir "$dir"

@@ -8,6 +8,8 @@ dist_check_SCRIPTS += \
 	tests/peers/crossed.sh \
 	tests/peers/edits.sh \
 	tests/peers/features.sh \
+	tests/peers/convert_real.sh \
+	tests/peers/hostile.sh \
 	tests/peers/opsets.sh \
 	tests/peers/outputs.sh \
 	tests/peers/parity.sh \
@@ -27,6 +29,9 @@ EXTRA_DIST += \
 	tests/peers/edits.py \
 	tests/peers/export.py \
 	tests/peers/features.py \
+	tests/peers/convert_real.py \
+	tests/peers/hostile.py \
+	tests/peers/hostile_run.py \
 	tests/peers/metrics.py \
 	tests/peers/npy.js \
 	tests/peers/onnx_python.py \

@@ -339,4 +339,70 @@ START_TEST(odd_epsilon)
 }
 END_TEST
 
-UNIT_MAIN("convert", bottlenecks, basic_blocks, other_variants, slim_strides, odd_epsilon)
+/* What each BatchNormalization's momentum is; all must be the same. */
+static float
+momentum_of(resect_model *m)
+{
+        float momentum = -1;
+        for (size_t i = 0; i < m->graph.n_nodes; i++)
+                if (!strcmp(m->graph.nodes[i]->op, "BatchNormalization")) {
+                        float v = rs_node_float(m->graph.nodes[i], "momentum", 0.9f);
+                        ck_assert(momentum < 0 || momentum == v);
+                        momentum = v;
+                }
+        return momentum;
+}
+
+/* Momentum comes from the file where it has one (Caffe's), else from the framework that the names
+ * are of; and from model to model. */
+START_TEST(momenta)
+{
+        static const struct {
+                const char *format, *names;
+                float momentum; /* 0: as it was */
+        } t[] = {{"caffe", "caffe", 0}, {"h5", "keras", 0.99f}, {"npz", "slim", 0.997f},
+                {"npz", "torchvision", 0.9f}, {"npz", "flax", 0.9f}, {"onnx", NULL, 0}};
+        resect_error err;
+        resect_conversion c;
+        scratch_make();
+        for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+                const rs_scheme *s = rs_scheme_find(t[i].names ? t[i].names : "torchvision");
+                resect_model *m = network(s, true), *fresh = network(s, true);
+                const resect_convert_options all = {.variant = RESECT_VARIANT_MODEL};
+                for (size_t k = 0; k < m->graph.n_nodes; k++)
+                        if (!strcmp(m->graph.nodes[k]->op, "BatchNormalization"))
+                                CK_OK(rs_node_set_float(
+                                              m, m->graph.nodes[k], "momentum", 0.75f, &err),
+                                        err);
+                resect_weights *w = resect_weights_of_model(m, &err), *back = w;
+                CK_OK(w != NULL, err);
+                if (t[i].names) {
+                        const char *path = scratch("w");
+                        if (!resect_weights_write(
+                                    w, path, t[i].format, t[i].names, &all, &c, &err)) {
+                                ck_assert_msg(
+                                        strstr(err.msg, "without libhdf5") != NULL, "%s", err.msg);
+                                resect_weights_free(w);
+                                resect_model_free(m);
+                                resect_model_free(fresh);
+                                continue;
+                        }
+                        const resect_weights_options o = {t[i].format, NULL, {0}};
+                        back = resect_weights_read(path, &o, &err);
+                        CK_OK(back != NULL, err);
+                }
+                CK_OK(resect_weights_into(back, fresh, &all, &c, &err), err);
+                float want = t[i].momentum > 0 ? t[i].momentum : 0.75f;
+                ck_assert_msg(momentum_of(fresh) == want, "%s: %g, not %g", t[i].format,
+                        (double)momentum_of(fresh), (double)want);
+                if (back != w)
+                        resect_weights_free(back);
+                resect_model_free(fresh);
+                resect_weights_free(w);
+                resect_model_free(m);
+        }
+        scratch_done();
+}
+END_TEST
+
+UNIT_MAIN("convert", momenta, bottlenecks, basic_blocks, other_variants, slim_strides, odd_epsilon)

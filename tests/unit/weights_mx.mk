@@ -8,6 +8,10 @@ check_PROGRAMS += tests/unit/test_weights_caffe
 tests_unit_test_weights_caffe_SOURCES = tests/unit/test_weights_caffe.c $(CKPT)
 tests_unit_test_weights_caffe_LDADD = $(UNIT_LIBS)
 
+check_PROGRAMS += tests/unit/test_weights_said
+tests_unit_test_weights_said_SOURCES = tests/unit/test_weights_said.c $(CKPT)
+tests_unit_test_weights_said_LDADD = $(UNIT_LIBS)
+
 check_PROGRAMS += tests/unit/test_weights_ncnn
 tests_unit_test_weights_ncnn_SOURCES = tests/unit/test_weights_ncnn.c tests/unit/forms.c tests/unit/forms_int8.c tests/unit/forms.h $(CKPT)
 tests_unit_test_weights_ncnn_LDADD = $(UNIT_LIBS)
