@@ -48,7 +48,9 @@ libcore_la_SOURCES += \
 	lib/weights/set.c lib/weights/set.h \
 	lib/weights/set_model.c \
 	lib/weights/sstable.c lib/weights/sstable.h \
-	lib/weights/tf.c \
+	lib/weights/tf.c lib/weights/tf.h \
+	lib/weights/tf_slices.c \
+	lib/weights/tf_write.c \
 	lib/weights/torch.c lib/weights/torch.h \
 	lib/weights/torch_tensor.c \
 	lib/weights/variant.c \

@@ -3,10 +3,11 @@
  * TensorFlow's checkpoints, version 2 ("tensor bundles",
  * tensorflow/core/protobuf/tensor_bundle.proto): PREFIX.index is a sorted table from names to
  * BundleEntryProto, which says type, shape, and where in PREFIX.data-00000-of-00001 the values are.
- * Any of the three names will do. What Keras saves this way has keys that follow Python's objects;
- * a graph beside them knows the variables' names, which are taken instead.
+ * Any of the three names will do. A variable that was saved in parts is put together again. What
+ * Keras saves this way has keys that follow Python's objects; a graph beside them knows the
+ * variables' names, which are taken instead.
  */
-#include "weights/weights.h"
+#include "weights/tf.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +17,7 @@
 #include "tensor/dtype.h"
 #include "weights/sstable.h"
 
-enum { SHARDS_MAX = 1024, KEY_MAX = 4096, NAMES_TOTAL = 32 << 20 };
+enum { SHARDS_MAX = 1024, SLICES_MAX = 65536, KEY_MAX = 4096, NAMES_TOTAL = 32 << 20 };
 
 /* DataType of tensorflow/core/framework/types.proto. */
 static const struct {
@@ -29,21 +30,36 @@ static const struct {
         {25, RESECT_FLOAT8E4M3FN}};
 enum { N_TYPES = sizeof types / sizeof *types, DT_STRING = 7 };
 
-static const char index_suffix[] = ".index", data_suffix[] = ".data-00000-of-00001";
 static const char object_graph[] = "_CHECKPOINTABLE_OBJECT_GRAPH";
 
-/* Length of the path without .index or .data-NNNNN-of-NNNNN; its whole length when it has neither.
- */
-static size_t
-prefix_length(const char *path)
+int32_t
+rs_tf_dtype(uint64_t type)
 {
-        size_t n = strlen(path), i = sizeof index_suffix - 1, d = sizeof data_suffix - 1;
-        if (n > i && !strcmp(path + n - i, index_suffix))
+        for (size_t i = 0; i < N_TYPES; i++)
+                if (types[i].code == type)
+                        return types[i].dtype;
+        return 0;
+}
+
+uint64_t
+rs_tf_type(int32_t dtype)
+{
+        for (size_t i = 0; i < N_TYPES; i++)
+                if (types[i].dtype == dtype)
+                        return types[i].code;
+        return 0;
+}
+
+size_t
+rs_tf_prefix(const char *path)
+{
+        size_t n = strlen(path), i = sizeof RS_TF_INDEX - 1, d = sizeof RS_TF_DATA - 1;
+        if (n > i && !strcmp(path + n - i, RS_TF_INDEX))
                 return n - i;
         if (n <= d)
                 return n;
         for (size_t k = 0; k < d; k++) {
-                char want = data_suffix[k], got = path[n - d + k];
+                char want = RS_TF_DATA[k], got = path[n - d + k];
                 if (want >= '0' && want <= '9' ? got < '0' || got > '9' : got != want)
                         return n;
         }
@@ -59,7 +75,11 @@ struct reading {
         uint64_t n_shards;       /* 0: no header has come */
         size_t named;
         rs_map full_names; /* of keys, from the graph of objects */
-        bool wants_graph;  /* the first of two walks looks for that alone */
+        bool wants_graph;  /* the first of two walks looks for that and for slices alone */
+        struct slice {
+                rs_span key, value;
+        } * slices; /* parts of variables, by ascending key */
+        size_t n_slices, slices_cap;
 };
 
 /* Where a tensor's bytes are, and what their checksum must be. */
@@ -82,7 +102,9 @@ fetch(const rs_entry *e, rs_arena *scratch, rs_span *out, resect_error *err)
 struct bundle_entry {
         uint64_t type, shard, offset, size;
         uint32_t crc;
-        bool sliced, unknown_rank;
+        bool unknown_rank;
+        size_t slices; /* how many it is saved in; 0: in one piece */
+        rs_span wire;
         int rank;
         int64_t dims[RESECT_RANK_MAX + 1];
 };
@@ -112,7 +134,7 @@ static bool
 parse_entry(rs_span s, struct bundle_entry *e)
 {
         rs_field f;
-        *e = (struct bundle_entry){0};
+        *e = (struct bundle_entry){.wire = s};
         while (rs_wire_next(&s, &f)) {
                 bool number = f.type == RS_WIRE_VARINT;
                 if (f.number == 1 && number)
@@ -128,8 +150,8 @@ parse_entry(rs_span s, struct bundle_entry *e)
                         e->size = f.value;
                 else if (f.number == 6 && f.type == RS_WIRE_32)
                         e->crc = (uint32_t)f.value;
-                else if (f.number == 7)
-                        e->sliced = true;
+                else if (f.number == 7 && f.type == RS_WIRE_LEN)
+                        e->slices++;
         }
         return s.size == 0;
 }
@@ -213,22 +235,170 @@ no_weight(const struct reading *r, const char *name)
         return NULL;
 }
 
+/* A variable in parts along one axis, which stand beside each other in each of the rows before it.
+ */
+struct parts {
+        size_t n, rows;
+        struct part {
+                struct place place;
+                size_t run; /* bytes in a row */
+        } at[];
+};
+
+static bool
+fetch_parts(const rs_entry *e, rs_arena *scratch, rs_span *out, resect_error *err)
+{
+        const struct parts *p = e->ctx;
+        unsigned char *to = rs_arena_alloc(scratch, e->bytes, 1, err);
+        *out = (rs_span){to, e->bytes};
+        for (size_t i = 0; to && i < p->n; i++) {
+                const struct place *x = &p->at[i].place;
+                if (rs_crc32c_mask(rs_crc32c(0, x->bytes.data, x->bytes.size)) != x->crc)
+                        return rs_fail(err, RESECT_FORMAT, "%s: the checksum is wrong", e->name);
+        }
+        for (size_t row = 0, at = 0; to && row < p->rows; row++)
+                for (size_t i = 0; i < p->n; at += p->at[i++].run)
+                        memcpy(to + at, p->at[i].place.bytes.data + row * p->at[i].run,
+                                p->at[i].run);
+        return to;
+}
+
+/* The entry that holds a slice. */
+static bool
+find_slice(const struct reading *r, const char *key, const rs_tf_slice *s, struct bundle_entry *e,
+        resect_error *err)
+{
+        rs_buf b = {0};
+        size_t low = 0, high = r->n_slices;
+        rs_tf_slice_key(&b, key, s);
+        if (b.oom) {
+                rs_buf_free(&b);
+                return rs_fail_nomem(err);
+        }
+        bool found = false;
+        while (low < high && !found) {
+                size_t mid = low + (high - low) / 2;
+                const rs_span *k = &r->slices[mid].key;
+                size_t n = k->size < b.size ? k->size : b.size;
+                int order = memcmp(k->data, b.data, n);
+                order = order ? order : (k->size > b.size) - (k->size < b.size);
+                if (order == 0)
+                        found = parse_entry(r->slices[mid].value, e) ||
+                                rs_fail(err, RESECT_FORMAT, "a part of it is damaged");
+                if (order == 0 && !found)
+                        break;
+                if (order < 0)
+                        low = mid + 1;
+                else
+                        high = mid;
+        }
+        rs_buf_free(&b);
+        return found || rs_fail(err, RESECT_FORMAT, "a part of it is missing");
+}
+
+static bool
+part_wrong(resect_error *err)
+{
+        return rs_fail(
+                err, RESECT_UNSUPPORTED, "its parts do not lie beside each other along one axis");
+}
+
+static bool
+take_slices(struct reading *r, const char *key, const char *name, int32_t dtype,
+        const struct bundle_entry *e, resect_error *err)
+{
+        size_t count, bytes, size, rows = 1, i = 0;
+        int axis = -1;
+        int64_t next = 0;
+        rs_span wire = e->wire;
+        rs_field f;
+        rs_tf_slice s;
+        if (e->rank > RESECT_RANK_MAX ||
+                !rs_tensor_extent(dtype, e->rank, e->dims, &count, &bytes, NULL))
+                return rs_fail(err, RESECT_FORMAT, "a shape that no file can hold");
+        if (e->slices > SLICES_MAX)
+                return rs_fail(err, RESECT_UNSUPPORTED, "more than %d parts", SLICES_MAX);
+        if (!rs_mul(e->slices, sizeof(struct part), &size) ||
+                !rs_add(size, sizeof(struct parts), &size))
+                return rs_fail_nomem(err);
+        struct parts *p = rs_arena_alloc(&r->c->arena, size, 1, err);
+        if (!p)
+                return false;
+        while (rs_wire_next(&wire, &f)) {
+                struct bundle_entry part;
+                size_t part_count, part_bytes;
+                if (f.number != 7 || f.type != RS_WIRE_LEN)
+                        continue;
+                if (!rs_tf_slice_parse(f.body, &s) || s.rank != e->rank)
+                        return rs_fail(err, RESECT_FORMAT, "a part of it is damaged");
+                int64_t dims[RESECT_RANK_MAX], length = -1;
+                for (int d = 0; d < s.rank; d++) {
+                        dims[d] = e->dims[d];
+                        if (s.at[d].length < 0 || (!s.at[d].start && s.at[d].length == e->dims[d]))
+                                continue;
+                        if ((axis >= 0 && axis != d) || length >= 0 || s.at[d].start != next)
+                                return part_wrong(err);
+                        axis = d;
+                        dims[d] = length = s.at[d].length;
+                }
+                if (length < 0 && e->slices > 1)
+                        return part_wrong(err);
+                if (length > 0 && __builtin_add_overflow(next, length, &next))
+                        return part_wrong(err);
+                if (!find_slice(r, key, &s, &part, err) ||
+                        !bytes_of(r, &part, &p->at[i].place.bytes, err))
+                        return false;
+                if (part.type != e->type || part.slices ||
+                        !rs_tensor_extent(dtype, s.rank, dims, &part_count, &part_bytes, NULL) ||
+                        part_bytes != part.size)
+                        return rs_fail(err, RESECT_FORMAT, "a part of it has another shape");
+                p->at[i].place.crc = part.crc;
+                p->at[i++].run = part_bytes;
+        }
+        if (i != e->slices || (axis >= 0 && next != e->dims[axis]))
+                return part_wrong(err);
+        for (int d = 0; d < axis; d++)
+                rows *= (size_t)e->dims[d]; /* no more than count */
+        for (size_t k = 0; k < i && rows > 1; k++)
+                p->at[k].run /= rows;
+        p->n = i;
+        p->rows = rows;
+        return rs_checkpoint_add_lazy(r->c, name, dtype, e->rank, e->dims, fetch_parts, p, err);
+}
+
+/* A part of a variable, kept until the variable comes. */
+static bool
+keep_slice(struct reading *r, rs_span key, rs_span value, resect_error *err)
+{
+        if (r->n_slices == r->slices_cap) {
+                size_t cap = r->slices_cap * 2 + 64;
+                struct slice *more = rs_grow(r->slices, cap, sizeof *more, err);
+                if (!more)
+                        return false;
+                r->slices = more;
+                r->slices_cap = cap;
+        }
+        char *copy = rs_arena_alloc(&r->c->arena, key.size, 1, err);
+        if (!copy)
+                return false;
+        memcpy(copy, key.data, key.size);
+        r->slices[r->n_slices++] = (struct slice){{(unsigned char *)copy, key.size}, value};
+        return true;
+}
+
 static bool
 take_tensor(struct reading *r, const char *key, const struct bundle_entry *e, resect_error *err)
 {
-        int32_t dtype = 0;
+        int32_t dtype = rs_tf_dtype(e->type);
         const char *full = rs_map_get(&r->full_names, key), *why = no_weight(r, key);
-        for (size_t i = 0; i < N_TYPES; i++)
-                if (types[i].code == e->type)
-                        dtype = types[i].dtype;
         if (why)
                 return rs_checkpoint_skip(r->c, key, err, "%s", why);
-        if (e->sliced)
-                return rs_checkpoint_skip(r->c, key, err, "a variable in several parts");
         if (!dtype || e->unknown_rank)
                 return rs_checkpoint_skip(r->c, key, err,
                         e->type == DT_STRING ? "text" : "elements of TensorFlow's type %llu",
                         (unsigned long long)e->type);
+        if (e->slices)
+                return take_slices(r, key, full ? full : key, dtype, e, err);
         struct place *p = RS_NEW(&r->c->arena, 1, struct place, err);
         size_t count, bytes;
         if (!p || !bytes_of(r, e, &p->bytes, err))
@@ -296,6 +466,12 @@ visit(void *ctx, rs_span key, rs_span value, resect_error *err)
                         err, RESECT_FORMAT, "a table, but not TensorFlow's: it has no header");
         bool graph =
                 key.size == sizeof object_graph - 1 && !memcmp(key.data, object_graph, key.size);
+        if (r->wants_graph && key.data[0] == 0) {
+                r->named += key.size;
+                return r->named > NAMES_TOTAL ? rs_fail(err, RESECT_UNSUPPORTED,
+                                                        "names of more than %d bytes", NAMES_TOTAL)
+                                              : keep_slice(r, key, value, err);
+        }
         if (r->wants_graph && !graph)
                 return true;
         if (key.size > KEY_MAX || memchr(key.data, 0, key.size))
@@ -320,7 +496,7 @@ static bool
 read(rs_checkpoint *c, const rs_input *in, resect_error *err)
 {
         struct reading r = {.c = c, .wants_graph = true};
-        size_t n = prefix_length(c->path);
+        size_t n = rs_tf_prefix(c->path);
         if (!in || !strcmp(c->path, "-"))
                 return rs_fail(err, RESECT_UNSUPPORTED,
                         "%s: a TensorFlow checkpoint is two files: name PREFIX.index", c->path);
@@ -328,7 +504,7 @@ read(rs_checkpoint *c, const rs_input *in, resect_error *err)
         if (!r.prefix)
                 return false;
         if (c->path[n] == '.' && c->path[n + 1] == 'd') {
-                char *index = rs_arena_printf(&c->arena, err, "%s%s", r.prefix, index_suffix);
+                char *index = rs_arena_printf(&c->arena, err, "%s%s", r.prefix, RS_TF_INDEX);
                 if (!index || !(in = rs_checkpoint_open(c, index, err)))
                         return false;
         }
@@ -339,6 +515,7 @@ read(rs_checkpoint *c, const rs_input *in, resect_error *err)
         if (ok && !r.n_shards)
                 ok = rs_fail(err, RESECT_FORMAT, "a table, but not TensorFlow's: it has no header");
         rs_map_free(&r.full_names);
+        rs_free(r.slices);
         return ok || rs_fail_at(err, "%s", c->path);
 }
 
@@ -349,7 +526,7 @@ static bool
 sniff(const unsigned char *head, size_t size, const char *path)
 {
         uint64_t length;
-        size_t n = prefix_length(path);
+        size_t n = rs_tf_prefix(path);
         if (!head)
                 return false;
         if (path[n] == '.' && path[n + 1] == 'd')
@@ -364,177 +541,19 @@ sniff(const unsigned char *head, size_t size, const char *path)
                        (at.data[0] == 0x0a && (at.data[2] == 0x0a || at.data[3] == 0x0a)));
 }
 
-/* Writing */
-
-/* An entry as it is written, before the index is sorted. */
-struct written {
-        const rs_entry *e;
-        uint64_t type, offset;
-        uint32_t crc;
-};
-
-static int
-by_name(const void *a, const void *b)
-{
-        return strcmp(((const struct written *)a)->e->name, ((const struct written *)b)->e->name);
-}
-
-static void
-put_number(rs_buf *b, unsigned field, uint64_t v)
-{
-        unsigned char s[20];
-        if (!v)
-                return;
-        size_t n = rs_wire_put_varint(s, field << 3);
-        rs_buf_add(b, s, n + rs_wire_put_varint(s + n, v));
-}
-
-static void
-put_message(rs_buf *b, unsigned field, const rs_buf *m)
-{
-        unsigned char s[20];
-        size_t n = rs_wire_put_varint(s, field << 3 | RS_WIRE_LEN);
-        rs_buf_add(b, s, n + rs_wire_put_varint(s + n, m->size));
-        rs_buf_add(b, m->data, m->size);
-        b->oom |= m->oom;
-}
-
-static void
-put_bundle_entry(rs_buf *b, const struct written *w)
-{
-        rs_buf shape = {0}, dim = {0};
-        unsigned char crc[5] = {6 << 3 | RS_WIRE_32};
-        for (int i = 0; i < w->e->rank; i++) {
-                dim.size = 0;
-                put_number(&dim, 1, (uint64_t)w->e->dims[i]);
-                put_message(&shape, 2, &dim);
-        }
-        put_number(b, 1, w->type);
-        put_message(b, 2, &shape);
-        put_number(b, 4, w->offset);
-        put_number(b, 5, w->e->bytes);
-        for (int i = 0; i < 4; i++)
-                crc[1 + i] = (unsigned char)(w->crc >> 8 * i);
-        rs_buf_add(b, crc, 5);
-        rs_buf_free(&dim);
-        rs_buf_free(&shape);
-}
-
-static bool
-write_data(rs_output *out, struct written *list, size_t n, resect_error *err)
-{
-        uint64_t at = 0;
-        for (size_t i = 0; i < n; i++) {
-                rs_arena scratch = {0};
-                rs_span bytes;
-                bool ok = rs_entry_bytes(list[i].e, &scratch, &bytes, err) &&
-                          rs_output_put(out, &bytes, 1, err);
-                if (ok) {
-                        list[i].offset = at;
-                        list[i].crc = rs_crc32c_mask(rs_crc32c(0, bytes.data, bytes.size));
-                        at += bytes.size;
-                }
-                rs_arena_free(&scratch);
-                if (!ok)
-                        return false;
-        }
-        return true;
-}
-
-static bool
-write_index(rs_output *out, struct written *list, size_t n, resect_error *err)
-{
-        /* one file, little-endian, version 1 */
-        static const unsigned char header[] = {0x08, 1, 0x1a, 2, 0x08, 1};
-        rs_sstable t = {0};
-        rs_buf value = {0};
-        if (n)
-                qsort(list, n, sizeof *list, by_name);
-        rs_sstable_put(&t, (rs_span){header, 0}, (rs_span){header, sizeof header});
-        for (size_t i = 0; i < n; i++) {
-                const char *name = list[i].e->name;
-                value.size = 0;
-                put_bundle_entry(&value, &list[i]);
-                t.out.oom |= value.oom;
-                rs_sstable_put(&t, (rs_span){(const unsigned char *)name, strlen(name)},
-                        (rs_span){value.data, value.size});
-        }
-        bool ok = rs_sstable_end(&t, err) && rs_output_bytes(out, t.out.data, t.out.size, err);
-        rs_buf_free(&value);
-        rs_sstable_free(&t);
-        return ok;
-}
-
-/* Neither file appears before both are written; the index comes last, for without it there is no
- * checkpoint. */
-static bool
-write_files(const char *prefix, struct written *list, size_t n, resect_error *err)
-{
-        char path[2][4096];
-        rs_output *out[2] = {NULL};
-        bool ok = true;
-        for (int index = 0; ok && index < 2; index++) {
-                int length = snprintf(path[index], sizeof path[index], "%s%s", prefix,
-                        index ? index_suffix : data_suffix);
-                if (length < 0 || (size_t)length >= sizeof path[index])
-                        ok = rs_fail(err, RESECT_ARG, "%s: too long a name", prefix);
-                ok = ok && (out[index] = rs_output_open(path[index], err)) &&
-                     (index ? write_index : write_data)(out[index], list, n, err);
-        }
-        if (ok) {
-                ok = rs_output_close(out[0], err);
-                out[0] = NULL;
-        }
-        if (ok) {
-                ok = rs_output_close(out[1], err);
-                out[1] = NULL;
-                if (!ok)
-                        remove(path[0]); /* values that nothing names */
-        }
-        rs_output_abandon(out[0]);
-        rs_output_abandon(out[1]);
-        return ok;
-}
-
-static bool
-write(const rs_writing *w, resect_error *err)
-{
-        if (!strcmp(w->path, "-"))
-                return rs_fail(err, RESECT_UNSUPPORTED,
-                        "a TensorFlow checkpoint is two files and cannot go through a pipe");
-        struct written *list = rs_alloc(w->n_entries + 1, sizeof *list, err);
-        rs_arena names = {0};
-        char *prefix = rs_arena_strndup(&names, w->path, prefix_length(w->path), err);
-        bool ok = list && prefix;
-        for (size_t i = 0; ok && i < w->n_entries; i++) {
-                list[i].e = &w->entries[i];
-                for (size_t k = 0; k < N_TYPES; k++)
-                        if (types[k].dtype == list[i].e->dtype)
-                                list[i].type = types[k].code;
-                ok = (list[i].type && list[i].e->name[0]) ||
-                     rs_fail(err, RESECT_UNSUPPORTED, "%s: TensorFlow has no %s", list[i].e->name,
-                             list[i].type ? "variables without a name"
-                                          : resect_dtype_name((resect_dtype)list[i].e->dtype));
-        }
-        ok = ok && write_files(prefix, list, w->n_entries, err);
-        rs_arena_free(&names);
-        rs_free(list);
-        return ok;
-}
-
 static void
 take_away(const char *path)
 {
         char name[4096];
         for (int index = 0; index < 2; index++) {
-                int length = snprintf(name, sizeof name, "%.*s%s", (int)prefix_length(path), path,
-                        index ? index_suffix : data_suffix);
+                int length = snprintf(name, sizeof name, "%.*s%s", (int)rs_tf_prefix(path), path,
+                        index ? RS_TF_INDEX : RS_TF_DATA);
                 if (length > 0 && (size_t)length < sizeof name)
                         remove(name);
         }
 }
 
-static const char *const suffixes[] = {index_suffix, NULL};
+static const char *const suffixes[] = {RS_TF_INDEX, NULL};
 
 const rs_format rs_format_tf = {
         .name = "tf",
@@ -542,9 +561,9 @@ const rs_format rs_format_tf = {
         .suffixes = suffixes,
         .scheme = "slim",
         .many = true,
-        .stem = index_suffix,
+        .stem = RS_TF_INDEX,
         .sniff = sniff,
         .read = read,
-        .write = write,
+        .write = rs_tf_write,
         .remove = take_away,
 };

@@ -27,7 +27,7 @@ weights_flax | weights_tf | weights_h5 | weights_mxnet | weights_caffe | weights
                 $w/checkpoint.c $w/json.c"
         case $part in
         weights_flax) code="$code $w/flax.c $w/flax_write.c $w/msgpack.c" ;;
-        weights_tf) code="$code $w/tf.c $w/sstable.c" ;;
+        weights_tf) code="$code $w/tf.c $w/tf_slices.c $w/tf_write.c $w/sstable.c" ;;
         weights_h5) code="$code $w/h5_answer.c $w/keras_config.c" ;;
         weights_mxnet) code="$code $w/mxnet.c $w/mxnet_symbol.c" ;;
         weights_caffe) code="$code $w/caffe.c $w/caffe_write.c" ;;
