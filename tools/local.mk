@@ -24,6 +24,7 @@ RUN += tools/resect-tune
 RUN += tools/resect-eval
 KNOW += tools/resect-probe
 KNOW += tools/resect-trial
+KNOW += tools/resect-see
 
 bin_PROGRAMS += tools/resect $(LOOK) $(CUT) $(MOVE) $(RUN) $(KNOW)
 
@@ -43,6 +44,7 @@ tools_resect_pack_SOURCES = tools/pack.c
 tools_resect_probe_SOURCES = tools/probe.c
 tools_resect_reset_SOURCES = tools/reset.c
 tools_resect_run_SOURCES = tools/run.c tools/run.h tools/run_time.c tools/run_vectors.c
+tools_resect_see_SOURCES = tools/see.c tools/see.h tools/see_out.c tools/see_picture.c tools/see_study.c
 tools_resect_strip_SOURCES = tools/strip.c
 tools_resect_trial_SOURCES = tools/trial.c
 tools_resect_truncate_SOURCES = tools/truncate.c

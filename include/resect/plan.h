@@ -40,6 +40,8 @@ typedef struct resect_plan_options {
         size_t n_outputs;
         bool training;      /* keep what backward needs; BatchNormalization in training mode unless frozen; no fusion */
         bool bn_unbiased;   /* training: BatchNormalization's running variance takes N - 1 (PyTorch), not N (ONNX) */
+        bool by_input;      /* training: nothing is trained, and all runs as at inference; what backward finds are the gradients of the
+                               inputs above (resect_gradient, in see.h) */
         bool no_fusion;     /* run every node by itself, so that every value can be asked for */
         int threads;        /* 0: all processors */
         resect_kernels kernels;

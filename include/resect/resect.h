@@ -17,6 +17,7 @@
 #include "resect/trial.h"
 #include "resect/weights.h"
 #include "resect/view.h"
+#include "resect/see.h"
 #include "resect/adapt.h"
 
 #endif

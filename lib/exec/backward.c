@@ -28,6 +28,13 @@ rs_exec_gradients(resect_exec *e)
         return e->gradients;
 }
 
+const resect_tensor *
+rs_exec_input_gradient(const resect_exec *e, size_t i)
+{
+        int v = i < e->plan->n_inputs ? e->plan->inputs[i] : -1;
+        return v >= 0 && e->grads[v].data ? &e->grads[v] : NULL;
+}
+
 void
 rs_exec_set_step(resect_exec *e, uint64_t seed, uint64_t step)
 {

@@ -53,6 +53,8 @@ find_addresses(resect_exec *e)
                                 e->grads[v].data = e->slab + p->blocks[x->grad].offset;
                         if (x->grad2 >= 0)
                                 e->grads2[v].data = e->slab + p->blocks[x->grad2].offset;
+                } else if (x->place == RS_PLACE_INPUT && x->root == v && x->grad >= 0) {
+                        e->grads[v].data = e->slab + p->blocks[x->grad].offset;
                 } else if (x->place == RS_PLACE_KNOWN && x->root == v) {
                         e->values[v].data = (void *)(uintptr_t)x->known; /* kernels only read it */
                 }

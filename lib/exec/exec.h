@@ -39,6 +39,10 @@ void rs_exec_set_step(resect_exec *e, uint64_t seed, uint64_t step);
    No failure. */
 void rs_exec_backward(resect_exec *e, const resect_tensor *douts /* [n_outputs] */);
 
+/* In a plan made by_input: the gradient of input i, valid after rs_exec_backward and until the next
+   run; NULL when nothing that is asked for reads it. */
+const resect_tensor *rs_exec_input_gradient(const resect_exec *e, size_t i);
+
 /* An exec for another plan of the same model (another batch size) that works on base's weights,
    slabs included, with activations of its own. Both plans have the same training flag. base must
    outlive it. */

@@ -42,6 +42,7 @@ resect_plan_make(resect_model *m, const resect_plan_options *options, resect_err
                 return NULL;
         p->model = m;
         p->training = o->training;
+        p->by_input = o->training && o->by_input;
         p->no_fusion = o->no_fusion;
         p->bn_unbiased = o->bn_unbiased;
         p->exact = o->exact;

@@ -2,7 +2,8 @@
 /*
  * What a training plan trains. Parameters and running statistics are told apart by the slot an
  * operator reads them in, never by names; frozen ones are neither. A gradient then flows through
- * every step that a parameter reaches.
+ * every step that a parameter reaches; or, in a plan that asks for the gradients of its inputs and
+ * has no parameters, through every step that an input reaches.
  */
 #include "plan/plan.h"
 
@@ -16,7 +17,7 @@ is_float(const rs_pvalue *v)
 static rs_pvalue *
 candidate(resect_plan *p, const rs_pstep *s, size_t i)
 {
-        if (s->in[i] < 0 || i >= 32)
+        if (s->in[i] < 0 || i >= 32 || p->by_input)
                 return NULL;
         rs_pvalue *v = &p->values[p->values[s->in[i]].root];
         bool may = v->place == RS_PLACE_WEIGHT && v->type.dtype == RESECT_FLOAT &&
@@ -49,6 +50,9 @@ rs_plan_gradients(resect_plan *p, resect_error *err)
                 err); /* value lies downstream of a weight, trained or not */
         if (!after)
                 return false;
+        for (size_t i = 0; p->by_input && i < p->n_inputs; i++)
+                if (p->inputs[i] >= 0 && is_float(&p->values[p->inputs[i]]))
+                        p->values[p->inputs[i]].has_grad = true;
         for (size_t k = 0; k < p->n_steps; k++) {
                 rs_pstep *s = &p->steps[k];
                 mark_trained(p, s, after);

@@ -223,7 +223,7 @@ rs_plan_infer(resect_plan *p, rs_pstep *s, resect_error *err)
                 .node = node,
 
                 .training = p->training,
-                .frozen = is_frozen_statistics(p, s->op, node),
+                .frozen = p->by_input || is_frozen_statistics(p, s->op, node),
                 .unbiased = p->bn_unbiased,
                 .n_in = s->n_in,
                 .n_out = s->n_out,

@@ -243,6 +243,11 @@ make_blocks(resect_plan *p, const struct life *l, resect_error *err)
         int last = 2 * (int)p->n_steps;
         for (int v = 0; v < (int)p->n_values; v++) {
                 rs_pvalue *x = &p->values[v];
+                if (x->place == RS_PLACE_INPUT && x->root == v && x->has_grad &&
+                        (x->grad = add_block(p, x->bytes,
+                                 l->grad_from[v] < last ? l->grad_from[v] : last - 1, last, err)) <
+                                0) /* the caller reads it after backward */
+                        return false;
                 if (x->place != RS_PLACE_SLAB || x->root != v || l->from[v] < 0)
                         continue;
                 if (x->home == v &&

@@ -112,6 +112,7 @@ struct resect_plan {
         rs_arena arena;
         resect_model *model;
         bool training, no_fusion, bn_unbiased;
+        bool by_input; /* training: of the inputs, not of the parameters */
         bool bf16, exact;
         int threads;
         rs_pvalue *values;

@@ -119,6 +119,8 @@ rs_draw_matrix(const resect_plot *p, rs_buf *b, double *width, double y)
         }
         struct grid g = {.p = p, .b = b, .tooltips = rows * columns <= 2500};
         double row_room = fmin(widest(p->matrix.row_labels, rows), narrow ? 96 : 170) + 1;
+        if (p->matrix.row_title)
+                row_room = fmax(row_room, fmin(rs_text_width(p->matrix.row_title, SIZE), 96));
         double column_room = fmin(widest(p->matrix.column_labels, columns), narrow ? 96 : 150) + 1;
         g.left = row_room + 8;
         double slant_over =

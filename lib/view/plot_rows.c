@@ -14,7 +14,7 @@ static void
 value_text(const resect_plot *p, const rs_row *r, bool with_interval, char *out, size_t size)
 {
         char v[24], a[24], b[24];
-        int decimals = p->x.percent ? 1 : -1;
+        int decimals = p->x.percent ? 1 : -2;
         rs_number_text(v, r->value, p->x.percent, decimals);
         if (!isfinite(r->value)) {
                 snprintf(out, size, "\xe2\x80\x93");

@@ -227,7 +227,7 @@ rs_number_text(char out[24], double x, bool percent, int decimals)
         }
         char digits[20];
         if (decimals < 0)
-                snprintf(digits, sizeof digits, percent ? "%.4g" : "%.4g", x);
+                snprintf(digits, sizeof digits, "%.*g", decimals == -1 ? 4 : 3, x);
         else
                 snprintf(digits, sizeof digits, "%.*f", decimals > 12 ? 12 : decimals, x);
         char *e = strchr(digits, 'e');

@@ -68,7 +68,7 @@ enum rs_anchor { RS_START, RS_MIDDLE, RS_END };
 void rs_svg_text(rs_buf *b, double x, double y, enum rs_anchor anchor, const char *classes, const char *s, double size, double room);
 /* Text in lines of at most room pixels; returns how many there were. b NULL: only counts. */
 int rs_svg_wrapped(rs_buf *b, double x, double y, const char *classes, const char *s, double size, double room);
-/* A number for people in at most 24 bytes: "0.25", "1.5 k", "12 %". decimals < 0: four significant digits. */
+/* A number for people in at most 24 bytes: "0.25", "1.5 k", "12 %". decimals -1: four significant digits; -2: three. */
 void rs_number_text(char out[24], double x, bool percent, int decimals);
 
 /* axis.c: a scale from values to pixels, and its ticks. */

@@ -10,7 +10,8 @@ dist_check_SCRIPTS += tests/cli/cut_input.sh
 dist_check_SCRIPTS += tests/cli/tune.sh
 dist_check_SCRIPTS += tests/cli/fast.sh
 dist_check_SCRIPTS += tests/cli/probe.sh
-tests/cli/tune.log tests/cli/fast.log tests/cli/probe.log: tests/unit/test_train$(EXEEXT)
+dist_check_SCRIPTS += tests/cli/see.sh
+tests/cli/tune.log tests/cli/fast.log tests/cli/probe.log tests/cli/see.log: tests/unit/test_train$(EXEEXT)
 dist_check_SCRIPTS += tests/cli/convert.sh
 dist_check_SCRIPTS += tests/cli/convert101.sh
 dist_check_SCRIPTS += tests/cli/edits.sh

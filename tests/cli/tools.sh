@@ -104,7 +104,7 @@ for tool in $tools; do
                 nothing_left "$tool $bad"
         done
         case "$tool" in
-        resect-diff | resect-tune | resect-trial | resect-eval | resect-probe | resect-run) continue ;; # their model is never left out
+        resect-diff | resect-tune | resect-trial | resect-eval | resect-probe | resect-run | resect-see) continue ;; # their model is never left out
         esac
         # shellcheck disable=SC2046
         set -- $(words "$tool" '')
