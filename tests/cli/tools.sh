@@ -24,6 +24,7 @@ words() {
         resect-reset) echo "--from head $2" ;;
         resect-run) echo "$2 $T/pictures/a/1.jpg" ;;
         resect-trial) echo "$2 $T/pictures --seeds 1 --journal $T/made/journal" ;;
+        resect-see) echo "$2 $T/pictures/a/1.jpg" ;;
         resect-truncate) echo "--after layer2.0 $2" ;;
         resect-tune) echo "$2 $T/pictures -o $T/made/tuned.onnx" ;;
         *) echo 'unknown to this test' ;;
