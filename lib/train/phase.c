@@ -34,6 +34,40 @@ rs_phase_free(rs_phase *p)
         rs_free(p);
 }
 
+static bool
+room_for_best(rs_phase *p, resect_error *err)
+{
+        const rs_slab *w = rs_exec_parameters(p->net.train.exec),
+                      *s = rs_exec_statistics(p->net.train.exec);
+        if (!p->best_parameters)
+                p->best_parameters = rs_alloc_aligned(w->count * sizeof(float), err);
+        if (p->best_parameters && !p->best_statistics)
+                p->best_statistics = rs_alloc_aligned(s->count * sizeof(float), err);
+        return p->best_parameters && p->best_statistics;
+}
+
+bool
+rs_phase_room_for_best(rs_run *r, resect_error *err)
+{
+        return room_for_best(r->p, err);
+}
+
+bool
+rs_phase_set_aside(rs_run *r, resect_error *err)
+{
+        rs_phase *p = r->p;
+        if (!r->best_stands)
+                return true;
+        if (!room_for_best(p, err))
+                return false;
+        const rs_slab *w = rs_exec_parameters(p->net.train.exec),
+                      *s = rs_exec_statistics(p->net.train.exec);
+        memcpy(p->best_parameters, w->values, w->count * sizeof(float));
+        memcpy(p->best_statistics, s->values, s->count * sizeof(float));
+        r->best_stands = false;
+        return true;
+}
+
 static void
 overlay(float *to, const rs_slab *layout, const float *from, const rs_slab *old)
 {
@@ -44,18 +78,21 @@ overlay(float *to, const rs_slab *layout, const float *from, const rs_slab *old)
                                         old->pieces[i].count * sizeof(float));
 }
 
-/* The new slabs hold the model's values; what the phase before trained goes over them. */
+/* The new slabs hold the model's values; what the phase before trained goes over them. best: what
+ * it kept, too, for which there is room. */
 static void
-carry_over(rs_phase *to, const rs_phase *from)
+carry_over(rs_phase *to, const rs_phase *from, bool best)
 {
         rs_slab *p = rs_exec_parameters(to->net.train.exec),
                 *s = rs_exec_statistics(to->net.train.exec);
         rs_slab *p0 = rs_exec_parameters(from->net.train.exec),
                 *s0 = rs_exec_statistics(from->net.train.exec);
-        memcpy(to->best_parameters, p->values, p->count * sizeof(float));
-        memcpy(to->best_statistics, s->values, s->count * sizeof(float));
-        overlay(to->best_parameters, p, from->best_parameters, p0);
-        overlay(to->best_statistics, s, from->best_statistics, s0);
+        if (best) {
+                memcpy(to->best_parameters, p->values, p->count * sizeof(float));
+                memcpy(to->best_statistics, s->values, s->count * sizeof(float));
+                overlay(to->best_parameters, p, from->best_parameters, p0);
+                overlay(to->best_statistics, s, from->best_statistics, s0);
+        }
         overlay(p->values, p, p0->values, p0);
         overlay(s->values, s, s0->values, s0);
         for (size_t k = 0; k < to->optim.n_slots; k++)
@@ -72,14 +109,10 @@ make_phase(rs_run *r, rs_phase *p, resect_error *err)
 {
         if (!rs_net_make(&p->net, r->m, r->d, &r->o, r->batch, r->n % r->batch, &r->choices, err))
                 return false;
-        rs_slab *w = rs_exec_parameters(p->net.train.exec),
-                *s = rs_exec_statistics(p->net.train.exec);
-        p->best_parameters = rs_alloc_aligned(w->count * sizeof(float), err);
-        p->best_statistics = rs_alloc_aligned(s->count * sizeof(float), err);
+        rs_slab *w = rs_exec_parameters(p->net.train.exec);
         p->dlogits = rs_alloc_aligned(r->batch * p->net.classes * sizeof(float), err);
         p->reads = rs_alloc(p->net.n_reads, sizeof *p->reads, err);
-        if (!p->best_parameters || !p->best_statistics || !p->dlogits || !p->reads ||
-                !rs_optim_make(&p->optim, &r->o, w, err))
+        if (!p->dlogits || !p->reads || !rs_optim_make(&p->optim, &r->o, w, err))
                 return false;
         return !r->o.n_part_rates ||
                rs_stages_rates(&r->stages, w, r->o.part_rates, r->o.n_part_rates,
@@ -93,14 +126,15 @@ rs_phase_enter(rs_run *r, size_t phase, resect_error *err)
         rs_phase *old = r->p, *p = rs_alloc(1, sizeof *p, err);
         if (!p)
                 return false;
+        const bool best = old && r->at.kept && !r->best_stands;
         r->phase = phase;
         if ((r->o.thaw_every && !rs_stages_hold(&r->stages, phase, err)) ||
-                !make_phase(r, p, err)) {
+                !make_phase(r, p, err) || (best && !room_for_best(p, err))) {
                 rs_phase_free(p);
                 return false;
         }
         if (old)
-                carry_over(p, old);
+                carry_over(p, old, best);
         rs_phase_free(old);
         r->p = p;
         return true;

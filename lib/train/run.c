@@ -150,6 +150,8 @@ rs_state
 rs_run_state(rs_run *r)
 {
         rs_phase *p = r->p;
+        const rs_slab *w = rs_exec_parameters(p->net.train.exec),
+                      *s = rs_exec_statistics(p->net.train.exec);
         return (rs_state){.model = r->model_digest,
                 .data = r->data_digest,
                 .options = (const char *)r->options.data,
@@ -158,6 +160,6 @@ rs_run_state(rs_run *r)
                 .parameters = rs_exec_parameters(p->net.train.exec),
                 .statistics = rs_exec_statistics(p->net.train.exec),
                 .optim = &p->optim,
-                .best_parameters = p->best_parameters,
-                .best_statistics = p->best_statistics};
+                .best_parameters = r->best_stands ? w->values : p->best_parameters,
+                .best_statistics = r->best_stands ? s->values : p->best_statistics};
 }

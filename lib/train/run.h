@@ -20,7 +20,8 @@ typedef struct rs_phase {
         resect_tensor *reads; /* [net.n_reads] */
         float *dlogits;       /* [batch, classes] */
         float *best_parameters,
-                *best_statistics; /* the weights that are kept, laid out as the slabs */
+                *best_statistics; /* the weights that are kept, laid out as the slabs; NULL until
+                                     rs_phase_set_aside */
 } rs_phase;
 
 typedef struct rs_run {
@@ -43,6 +44,7 @@ typedef struct rs_run {
         rs_phase *p;
 
         rs_progress at;
+        bool best_stands; /* what is kept are the weights as they are: no step was taken since */
         bool state_damaged; /* the file was, and an older one taken */
         char model_digest[65], data_digest[65];
         rs_buf options; /* as text */
@@ -61,6 +63,10 @@ bool rs_phase_enter(rs_run *r, size_t phase, resect_error *err) RESECT_MUST;
 /* Lays out all phases from the last to the first, so that every choice of a kernel is made before the first step. */
 bool rs_phase_rehearse(rs_run *r, resect_error *err) RESECT_MUST;
 bool rs_phase_begin(rs_run *r, resect_error *err) RESECT_MUST;
+/* Copies what is kept before a step changes it: a run that never goes on after its best epoch holds no second copy of the weights. */
+bool rs_phase_set_aside(rs_run *r, resect_error *err) RESECT_MUST;
+/* Room for it alone. */
+bool rs_phase_room_for_best(rs_run *r, resect_error *err) RESECT_MUST;
 void rs_phase_free(rs_phase *p);
 
 /* What state.c saves. */

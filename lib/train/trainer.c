@@ -99,6 +99,7 @@ resume(rs_run *r, resect_error *err)
         size_t epoch = saved.progress.epoch;
         size_t phase = rs_phase_of(r, epoch && !saved.progress.step ? epoch - 1 : epoch);
         bool ok = enter_saved(r, phase, saved.choices, err);
+        ok = ok && (!saved.progress.kept || rs_phase_room_for_best(r, err));
         if (ok) {
                 s = rs_run_state(r);
                 ok = rs_state_load(&saved, &s, err);
@@ -122,7 +123,9 @@ run_epoch(rs_run *r, resect_error *err)
 {
         double last_save = rs_now(), start = last_save;
         size_t seen = 0;
-        if (r->at.step < r->steps && !rs_feed_start(&r->p->train, r->at.epoch, r->at.step, err))
+        if (r->at.step < r->steps &&
+                (!rs_phase_set_aside(r, err) ||
+                        !rs_feed_start(&r->p->train, r->at.epoch, r->at.step, err)))
                 return false;
         while (r->at.step < r->steps) {
                 rs_stepped s;
@@ -183,10 +186,7 @@ validate(rs_run *r, resect_scores *out, resect_error *err)
 static void
 keep(rs_run *r)
 {
-        const rs_slab *w = rs_exec_parameters(r->p->net.train.exec),
-                      *s = rs_exec_statistics(r->p->net.train.exec);
-        memcpy(r->p->best_parameters, w->values, w->count * sizeof(float));
-        memcpy(r->p->best_statistics, s->values, s->count * sizeof(float));
+        r->best_stands = true; /* until the next step, before which they are set aside */
         r->at.kept = true;
         r->at.best_epoch = r->at.epoch + 1;
         r->at.waited = 0;
@@ -267,7 +267,7 @@ deliver(rs_run *r, resect_train_result *result, bool stopped_by_caller, resect_e
                 .stopped_early = r->at.stopped_early};
         if (!r->at.kept && !stopped_by_caller)
                 return true;
-        if (r->at.kept) {
+        if (r->at.kept && !r->best_stands) {
                 memcpy(w->values, r->p->best_parameters, w->count * sizeof(float));
                 memcpy(s->values, r->p->best_statistics, s->count * sizeof(float));
         }
