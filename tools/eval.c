@@ -17,7 +17,7 @@ static const resect_option options[] = {
         {"input", "SPEC",
                 "preprocessing, over what the model records: size=HxW resize=N mean=r,g,b "
                 "std=r,g,b channels=rgb|bgr"},
-        {"batch", "N", "pictures at once (default about 32)"},
+        {"batch", "N", "pictures at once, at most (default 32)"},
         {"worst", "N", "mistakes to list, the most wrong first (default 10)"},
         {"bootstrap", "N", "resamples for the intervals (default 1000)"},
         {"level", "P", "of the intervals (default 0.95)"},
@@ -65,15 +65,30 @@ struct verdict {
         size_t n_worst;
 };
 
+/* What pictures become: the model's word, and --input over it. */
+static bool
+read_input(const resect_model *m, resect_input *in, const char **what, resect_error *err)
+{
+        *what = cli_arg(0);
+        if (!resect_input_of(m, in, NULL, err))
+                return false;
+        *what = "--input";
+        return !cli_given("input") || resect_input_parse(in, cli_value("input"), err);
+}
+
 static resect_data *
-open_data(const char *path)
+open_data(const resect_model *m, const char *path)
 {
         resect_error err;
+        resect_input in;
+        const char *what;
         const char *classes[1024];
         resect_data_options o = {.val = cli_real("val", 0.2, 0, 0.9),
                 .skip_bad = cli_given("skip-bad"),
                 .threads = cli_threads()};
         char *text = NULL;
+        if (read_input(m, &in, &what, &err)) /* else predict says why, where it matters */
+                o.input = &in;
         if (cli_given("classes")) {
                 o.classes = classes;
                 text = cli_alloc(strlen(cli_value("classes")) + 1, 1);
@@ -140,10 +155,9 @@ predict(resect_model *m, const resect_data *d, resect_split split)
                 if (cli_given("input"))
                         cli_die("--input: an .npz is used as it is");
         } else {
-                if (!resect_input_of(m, &in, NULL, &err))
-                        cli_fail(cli_arg(0), &err);
-                if (cli_given("input") && !resect_input_parse(&in, cli_value("input"), &err))
-                        cli_fail("--input", &err);
+                const char *what;
+                if (!read_input(m, &in, &what, &err))
+                        cli_fail(what, &err);
                 o.input = &in;
         }
         resect_tensor logits;
@@ -450,7 +464,7 @@ main(int argc, char **argv)
         double least = cli_real("min-top1", 0, 0, 1);
         cli_catch_stop();
         resect_model *m = cli_read_model(cli_arg(0));
-        resect_data *d = open_data(cli_arg(1));
+        resect_data *d = open_data(m, cli_arg(1));
         struct verdict v = judge(m, d);
         if (cli_json()) {
                 print_json(&v);

@@ -39,6 +39,9 @@ typedef struct resect_data_options {
         size_t per_class;       /* at most so many training samples a class (the first by content hash); 0: all */
         bool skip_bad;          /* go on when more than 1 % of the pictures cannot be read */
         int threads;            /* for the scan; 0: all processors */
+        const resect_input *input; /* what the pictures will be asked for: fitted to it while they are looked at and kept, so
+                                      far as the cache reaches, so that a first pass decodes nothing again; NULL: not known.
+                                      Without meaning for IDX and .npz */
 } resect_data_options;
 
 typedef struct resect_data resect_data;

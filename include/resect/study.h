@@ -126,7 +126,7 @@ RESECT_API bool resect_class_map(const resect_model *m, const resect_data *d, si
 
 typedef struct resect_predict_options {
         const resect_input *input; /* NULL: what resect_input_of says */
-        size_t batch;              /* 0: about 32, so that the last one is nearly full; a model whose batch is fixed is run at its own */
+        size_t batch;              /* at most, 0: 32; less where the last one is then nearly full; a model whose batch is fixed is run at its own */
         int threads;               /* 0: all processors */
         resect_kernels kernels;
         resect_precision precision;

@@ -80,6 +80,10 @@ char *rs_path_beside(
 
 /* scan.c: hash, look or why of every sample, in threads. */
 bool rs_data_scan(resect_data *d, int threads, resect_error *err) RESECT_MUST;
+/* sample.c: what is asked for later (its input has the cache); and a picture that was just decoded, fitted to that and kept. It
+   takes the picture and drops its colour where that is not wanted. */
+void rs_data_expect(resect_data *d, const resect_input *in);
+bool rs_data_keep_fitted(resect_data *d, rs_sample *s, rs_picture *p, resect_error *err) RESECT_MUST;
 void rs_picture_hash(const rs_picture *p, unsigned char hash[32]);
 bool rs_file_stamp(const char *path, int64_t *size, int64_t *mtime);
 

@@ -57,9 +57,13 @@ resect_data_open(const char *path, const resect_data_options *options, resect_er
                         err, RESECT_ARG, "a validation part of %g is not in 0 .. 1", o->val);
         if (o->classes && o->n_classes == 0)
                 return RS_FAIL_NULL(err, RESECT_ARG, "an empty list of classes");
+        if (o->input && !rs_input_check(o->input, err))
+                return NULL;
         resect_data *d = rs_alloc(1, sizeof *d, err);
         if (!d)
                 return NULL;
+        if (o->input)
+                rs_data_expect(d, o->input);
         d->has_lock = pthread_mutex_init(&d->lock, NULL) == 0;
         if (d->has_lock && (d->path = without_final_slash(&d->arena, path, err)) &&
                 read_source(d, err) && rs_data_choose_classes(d, o, err) &&

@@ -109,6 +109,37 @@ reduce(rs_picture *p, const resect_input *in, resect_error *err)
         return true;
 }
 
+/* A decoded picture as the model wants it: *fitted is one more to be freed. */
+static bool
+fit(rs_picture *p, const resect_input *in, rs_picture *fitted, resect_error *err)
+{
+        return drop_colour(p, in, err) && rs_picture_fit(fitted, rs_picture_view(p), in, err) &&
+               rs_picture_to_channels(fitted, in->channels, err);
+}
+
+void
+rs_data_expect(resect_data *d, const resect_input *in)
+{
+        d->has_cache_key = true;
+        d->cache_key = *in;
+}
+
+bool
+rs_data_keep_fitted(resect_data *d, rs_sample *s, rs_picture *p, resect_error *err)
+{
+        const resect_input *in = &d->cache_key;
+        rs_picture fitted = {in->width, in->height, in->channels, NULL};
+        pthread_mutex_lock(&d->lock);
+        bool room = d->has_cache_key && rs_picture_bytes(&fitted) <= CACHE_BYTES - d->cached;
+        pthread_mutex_unlock(&d->lock);
+        if (!room)
+                return true;
+        bool ok = fit(p, in, &fitted, err);
+        if (!ok || !keep(d, (const void **)&s->fitted, fitted.pixels, rs_picture_bytes(&fitted)))
+                rs_picture_free(&fitted);
+        return ok;
+}
+
 static bool
 file_fitted(resect_data *d, rs_sample *s, const resect_input *in, float *out, resect_error *err)
 {
@@ -122,9 +153,7 @@ file_fitted(resect_data *d, rs_sample *s, const resect_input *in, float *out, re
         }
         if (!load(s, &p, err))
                 return false;
-        bool ok = drop_colour(&p, in, err) &&
-                  rs_picture_fit(&fitted, rs_picture_view(&p), in, err) &&
-                  rs_picture_to_channels(&fitted, in->channels, err);
+        bool ok = fit(&p, in, &fitted, err);
         rs_picture_free(&p);
         if (ok)
                 rs_picture_normalise(&fitted, in, out);

@@ -61,7 +61,7 @@ look_at(const rs_picture *p, uint64_t *out, resect_error *err)
 }
 
 static bool
-scan_file(rs_sample *s, resect_error *err)
+scan_file(resect_data *d, rs_sample *s, resect_error *err)
 {
         rs_picture p;
         rs_buf file;
@@ -72,7 +72,7 @@ scan_file(rs_sample *s, resect_error *err)
         rs_buf_free(&file);
         if (ok)
                 rs_picture_hash(&p, s->hash);
-        ok = ok && look_at(&p, &s->look, err);
+        ok = ok && look_at(&p, &s->look, err) && rs_data_keep_fitted(d, s, &p, err);
         rs_picture_free(&p);
         return ok;
 }
@@ -99,7 +99,7 @@ work(void *arg)
                 resect_error why;
                 if (!s->path)
                         scan_row(d, s);
-                else if (!scan_file(s, &why)) {
+                else if (!scan_file(d, s, &why)) {
                         size_t n = strlen(why.msg) + 1;
                         if (why.code != RESECT_NOMEM)
                                 s->why = rs_alloc(n, 1, NULL);

@@ -10,6 +10,10 @@
 
 #include <math.h>
 #include <string.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#define RS_X86
+#endif
 
 enum { FRACTION_BITS = 32 - 8 - 2 };
 
@@ -75,6 +79,11 @@ round_off(int sum)
         return (unsigned char)(v < 0 ? 0 : v > 255 ? 255 : v);
 }
 
+typedef void row_passes(const unsigned char *restrict s, unsigned char *restrict to, int width,
+        const struct axis *a, int channels);
+typedef void column_passes(const rs_view from, unsigned char *to, int y, const struct axis *a,
+        int *sums /* [n] */, size_t n);
+
 static void
 row_pass(const unsigned char *restrict s, unsigned char *restrict to, int width,
         const struct axis *a, int channels)
@@ -103,9 +112,8 @@ row_pass(const unsigned char *restrict s, unsigned char *restrict to, int width,
 }
 
 /* Sums whole rows, so that the inner loop runs along memory. */
-static void
-column_pass(const rs_view from, unsigned char *to, int y, const struct axis *a, int *sums /* [n] */,
-        size_t n)
+static inline __attribute__((always_inline)) void
+add_up(const rs_view from, unsigned char *to, int y, const struct axis *a, int *sums, size_t n)
 {
         const int *w = a->weights + (size_t)y * (size_t)a->most;
         for (size_t i = 0; i < n; i++)
@@ -119,6 +127,81 @@ column_pass(const rs_view from, unsigned char *to, int y, const struct axis *a, 
                 to[i] = round_off(sums[i]);
 }
 
+static void
+column_pass(const rs_view from, unsigned char *to, int y, const struct axis *a, int *sums, size_t n)
+{
+        add_up(from, to, y, a, sums, n);
+}
+
+#ifdef RS_X86
+/* The same integers: here the compiler has vectors that multiply 32 bits, */
+__attribute__((target("avx2"))) static void
+column_pass_avx2(
+        const rs_view from, unsigned char *to, int y, const struct axis *a, int *sums, size_t n)
+{
+        add_up(from, to, y, a, sums, n);
+}
+
+/* Each byte of a pixel times w. */
+static inline __attribute__((always_inline, target("avx2"))) __m128i
+times(uint32_t pixel, int w)
+{
+        return _mm_mullo_epi32(_mm_cvtepu8_epi32(_mm_cvtsi32_si128((int)pixel)), _mm_set1_epi32(w));
+}
+
+/* and here a pixel is one. Of the last pixel of a run, which may be the last of all, no fourth byte
+ * is read. */
+__attribute__((target("avx2"))) static void
+row_pass_avx2(const unsigned char *restrict s, unsigned char *restrict to, int width,
+        const struct axis *a, int channels)
+{
+        if (channels != 3) {
+                row_pass(s, to, width, a, channels);
+                return;
+        }
+        for (int x = 0; x < width; x++, to += 3) {
+                const int *w = a->weights + (size_t)x * (size_t)a->most;
+                const unsigned char *p = s + (size_t)a->first[x] * 3;
+                const int last = a->count[x] - 1;
+                __m128i sum = _mm_set1_epi32(1 << (FRACTION_BITS - 1));
+                uint32_t pixel;
+                for (int k = 0; k < last; k++, p += 3) {
+                        memcpy(&pixel, p, sizeof pixel);
+                        sum = _mm_add_epi32(sum, times(pixel, w[k]));
+                }
+                pixel = p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16;
+                if (last >= 0)
+                        sum = _mm_add_epi32(sum, times(pixel, w[last]));
+                sum = _mm_srai_epi32(sum, FRACTION_BITS);
+                pixel = (uint32_t)_mm_cvtsi128_si32(
+                        _mm_packus_epi16(_mm_packs_epi32(sum, sum), _mm_setzero_si128()));
+                to[0] = (unsigned char)pixel;
+                to[1] = (unsigned char)(pixel >> 8);
+                to[2] = (unsigned char)(pixel >> 16);
+        }
+}
+#endif
+
+static row_passes *
+best_rows(void)
+{
+#ifdef RS_X86
+        if (__builtin_cpu_supports("avx2"))
+                return row_pass_avx2;
+#endif
+        return row_pass;
+}
+
+static column_passes *
+best_columns(void)
+{
+#ifdef RS_X86
+        if (__builtin_cpu_supports("avx2"))
+                return column_pass_avx2;
+#endif
+        return column_pass;
+}
+
 /* An axis that keeps its size is copied, not filtered: one weight of 1 gives the same bits, slower.
  */
 static bool
@@ -127,6 +210,7 @@ resize_columns(rs_picture *out, rs_view from, int full, int left, int width, res
         struct axis a = {0};
         size_t n = (size_t)width * (size_t)from.channels;
         bool same = full == from.width;
+        row_passes *pass = best_rows();
         bool ok = (same || make_axis(&a, from.width, full, left, width, err)) &&
                   rs_picture_make(out, width, from.height, from.channels, err);
         for (int y = 0; ok && y < from.height; y++) {
@@ -135,7 +219,7 @@ resize_columns(rs_picture *out, rs_view from, int full, int left, int width, res
                         memcpy(out->pixels + (size_t)y * n,
                                 s + (size_t)left * (size_t)from.channels, n);
                 else
-                        row_pass(s, out->pixels + (size_t)y * n, width, &a, from.channels);
+                        pass(s, out->pixels + (size_t)y * n, width, &a, from.channels);
         }
         free_axis(&a);
         return ok;
@@ -146,9 +230,10 @@ resize_rows(rs_picture *out, rs_view from, const struct axis *rows, int height, 
 {
         size_t n = (size_t)from.width * (size_t)from.channels;
         int *sums = rs_alloc(n, sizeof *sums, err);
+        column_passes *pass = best_columns();
         bool ok = sums && rs_picture_make(out, from.width, height, from.channels, err);
         for (int y = 0; ok && y < height; y++)
-                column_pass(from, out->pixels + (size_t)y * n, y, rows, sums, n);
+                pass(from, out->pixels + (size_t)y * n, y, rows, sums, n);
         rs_free(sums);
         return ok;
 }

@@ -203,6 +203,8 @@ rs_full_batch(const resect_tensor *x, size_t n, size_t batch, float *full)
         return t;
 }
 
+enum { BATCH = 32 };
+
 /* What a prediction needs; freed together. */
 struct run {
         rs_intake in;
@@ -213,16 +215,15 @@ struct run {
         float *full;
 };
 
-/* A batch of about 32 that leaves little of the last one to be filled up: of 500 pictures, 20
- * batches of 25. */
+/* A batch of at most so many that leaves little of the last one to be filled up: of 500 pictures,
+ * 20 batches of 25, where 32 would fill up 12. */
 static size_t
-even_batch(size_t n)
+even_batch(size_t n, size_t most)
 {
-        enum { MOST = 32, LEAST = 16 };
-        size_t best = MOST, waste = (MOST - n % MOST) % MOST;
-        if (n < MOST)
+        size_t best = most, waste = (most - n % most) % most;
+        if (n < most)
                 return n ? n : 1;
-        for (size_t b = MOST; b >= LEAST; b--)
+        for (size_t b = most; b > most / 2; b--)
                 if ((b - n % b) % b < waste) {
                         waste = (b - n % b) % b;
                         best = b;
@@ -236,7 +237,8 @@ prepare(struct run *r, resect_model *m, const resect_data *d, resect_split split
 {
         const char *logits = resect_model_logits(m, err);
         size_t fixed = rs_fixed_batch(m);
-        r->batch = fixed ? fixed : o->batch ? o->batch : even_batch(resect_data_count(d, split));
+        r->batch = fixed ? fixed
+                         : even_batch(resect_data_count(d, split), o->batch ? o->batch : BATCH);
         if (!logits || !rs_intake_make(&r->in, m, d, o->input, r->batch, err))
                 return false;
         resect_binding binding = {r->in.name, r->in.shape};

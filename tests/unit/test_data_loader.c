@@ -97,7 +97,7 @@ START_TEST(batches_are_the_samples_in_order)
 END_TEST
 
 /* A second input has no cache; it must see the same numbers as the first, which has. And so must a
- * file itself. */
+ * file itself, and data that knew the input when it was opened: that one needs no file any more. */
 START_TEST(the_cache_changes_nothing)
 {
         char root[64], path[128];
@@ -105,6 +105,8 @@ START_TEST(the_cache_changes_nothing)
         resect_error err;
         resect_data *b = resect_data_open(root, NULL, &err);
         ck_assert_ptr_nonnull(b);
+        resect_data *c = resect_data_open(root, &(resect_data_options){.input = &input}, &err);
+        ck_assert_ptr_nonnull(c);
         resect_input other = input;
         other.height = 5;
         float x[SIZE], y[SIZE];
@@ -127,7 +129,16 @@ START_TEST(the_cache_changes_nothing)
                                 err);
                         CK_OK(resect_picture_read(path, &input, y, &err), err);
                         ck_assert_mem_eq(x, y, sizeof x);
+                        if (round == 1)
+                                ck_assert_int_eq(unlink(path), 0);
+                        CK_OK(resect_data_sample(c, RESECT_TRAIN, i, &input, NULL, 1, 2, y, &err),
+                                err);
+                        ck_assert_mem_eq(x, y, sizeof x);
                 }
+        other.height = 0;
+        ck_assert_ptr_null(resect_data_open(root, &(resect_data_options){.input = &other}, &err));
+        ck_assert_int_eq(err.code, RESECT_ARG);
+        resect_data_free(c);
         resect_data_free(a);
         resect_data_free(b);
         fell(root);
@@ -268,7 +279,11 @@ START_TEST(failing_allocations)
                 rs_hooks.malloc = failing_malloc;
                 rs_hooks.realloc = failing_realloc;
                 resect_data *d = resect_data_open(root,
-                        &(resect_data_options){.val = 0.2, .skip_bad = true, .threads = 1}, &err);
+                        &(resect_data_options){.val = 0.2,
+                                .skip_bad = true,
+                                .threads = 1,
+                                .input = k % 4 < 2 ? &input : NULL},
+                        &err);
                 resect_loader *l = d ? resect_loader_make(d, &o, &err) : NULL;
                 done = l;
                 while (done && (done = resect_loader_next(l, &b, &err)) && b.n)
