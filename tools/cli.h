@@ -148,6 +148,8 @@ double cli_number(const char *text, const char *option); /* anything but a numbe
 size_t cli_numbers(const char *option, double *out /* [max] */, size_t max);
 /* --augment into *a; false (and *a untouched) when it was not given. */
 bool cli_augment(resect_augment *a);
+/* --split: train, val, test or all; left out all, or val, else test, else all. An empty one is fatal. */
+resect_split cli_split_of(const resect_data *d, const char *path, bool all);
 /* DATA under --classes, --per-class and --skip-bad; an unsplit one gets a validation part. */
 resect_data *cli_open_data(const char *path, double val);
 void cli_say_skipped(const resect_data *d);

@@ -138,3 +138,23 @@ cli_input(const resect_model *m, const resect_data *d, resect_input *in)
                 cli_fail("--input", &err);
         return true;
 }
+
+resect_split
+cli_split_of(const resect_data *d, const char *path, bool all)
+{
+        static const resect_split splits[] = {RESECT_TRAIN, RESECT_VAL, RESECT_TEST, RESECT_ALL};
+        static const char *const names[] = {"train", "val", "test", "all"};
+        int choice = cli_choice("split", -1, "train|val|test|all");
+        if (choice < 0)
+                choice = all                                 ? 3
+                         : resect_data_count(d, RESECT_VAL)  ? 1
+                         : resect_data_count(d, RESECT_TEST) ? 2
+                                                             : 3;
+        if (!resect_data_count(d, splits[choice]))
+                cli_die("%s: no picture is in the split '%s'", path, names[choice]);
+        size_t count = resect_data_count(d, RESECT_ALL);
+        if (resect_data_count(d, splits[choice]) < count)
+                cli_note("%zu of %zu pictures: the split '%s'",
+                        resect_data_count(d, splits[choice]), count, names[choice]);
+        return splits[choice];
+}

@@ -113,25 +113,6 @@ open_data(const resect_model *m, const char *path)
         return d;
 }
 
-static resect_split
-choose_split(const resect_data *d)
-{
-        static const resect_split splits[] = {RESECT_TRAIN, RESECT_VAL, RESECT_TEST, RESECT_ALL};
-        static const char *const names[] = {"train", "val", "test", "all"};
-        int choice = cli_choice("split", -1, "train|val|test|all");
-        if (choice < 0)
-                choice = resect_data_count(d, RESECT_VAL)    ? 1
-                         : resect_data_count(d, RESECT_TEST) ? 2
-                                                             : 3;
-        if (!resect_data_count(d, splits[choice]))
-                cli_die("%s: no picture is in the split '%s'", cli_arg(1), names[choice]);
-        size_t all = resect_data_count(d, RESECT_ALL);
-        if (resect_data_count(d, splits[choice]) < all)
-                cli_note("%zu of %zu pictures: the split '%s'",
-                        resect_data_count(d, splits[choice]), all, names[choice]);
-        return splits[choice];
-}
-
 static bool
 on_progress(void *ctx, size_t done, size_t total)
 {
@@ -218,7 +199,7 @@ static struct verdict
 judge(resect_model *m, const resect_data *d)
 {
         struct verdict v = {.data = d,
-                .split = choose_split(d),
+                .split = cli_split_of(d, cli_arg(1), false),
                 .level = cli_real("level", 0.95, 0.01, 0.9999)};
         resect_error err;
         resect_tensor logits = predict(m, d, v.split);

@@ -25,9 +25,12 @@ RUN += tools/resect-eval
 KNOW += tools/resect-probe
 KNOW += tools/resect-trial
 KNOW += tools/resect-see
+KNOW += tools/resect-shift
+KNOW += tools/resect-adapt
 
 bin_PROGRAMS += tools/resect $(LOOK) $(CUT) $(MOVE) $(RUN) $(KNOW)
 
+tools_resect_adapt_SOURCES = tools/adapt.c
 tools_resect_check_SOURCES = tools/check.c
 tools_resect_convert_SOURCES = tools/convert.c
 tools_resect_diff_SOURCES = tools/diff.c tools/diff.h tools/diff_graph.c tools/diff_print.c tools/diff_run.c \
@@ -45,6 +48,7 @@ tools_resect_probe_SOURCES = tools/probe.c
 tools_resect_reset_SOURCES = tools/reset.c
 tools_resect_run_SOURCES = tools/run.c tools/run.h tools/run_time.c tools/run_vectors.c
 tools_resect_see_SOURCES = tools/see.c tools/see.h tools/see_out.c tools/see_picture.c tools/see_study.c
+tools_resect_shift_SOURCES = tools/shift.c
 tools_resect_strip_SOURCES = tools/strip.c
 tools_resect_trial_SOURCES = tools/trial.c
 tools_resect_truncate_SOURCES = tools/truncate.c

@@ -68,6 +68,74 @@ RESECT_API bool resect_adapt(resect_model *m, const resect_data *d, resect_split
  */
 RESECT_API double resect_gauss_distance(double mean_a, double var_a, double mean_b, double var_b);
 
+/*
+ * Shift: how far the statistics of other pictures are from those that the model remembers, in every layer, the model being run as it is
+ * (stored statistics, inference). A layer's distance from the reference is resect_gauss_distance of each channel of what its BatchNormalization reads, the
+ * layer's epsilon added to both variances, as the layer itself sees them.
+ */
+typedef struct resect_shift_options {
+        const resect_input *input;        /* NULL: what resect_input_of says */
+        size_t samples;                   /* most pictures of either data, from all over it; 0: all */
+        size_t batch;                     /* 0: 8; a model whose batch is fixed is run at its own */
+        uint64_t seed;                    /* of folds and resamples */
+        int threads;                      /* 0: all processors */
+        resect_kernels kernels;
+        resect_precision precision;
+        bool exact;                       /* as in resect_plan_options */
+        bool (*progress)(void *ctx, size_t done, size_t total); /* may be NULL; false stops with STOPPED */
+        void *ctx;
+} resect_shift_options;
+
+/* One place where statistics are compared. Borrowed from the shift; arrays are [channels]. */
+typedef struct resect_shift_layer {
+        const char *name;  /* by structure: "stem.bn1", "layer3.5.bn2"; else the node's own */
+        const char *stage; /* "stem", "layer3", ... "" where the structure does not tell */
+        size_t channels;
+        double mean, sum, median; /* of the channels' distances */
+        double chance;     /* what the mean would be without any shift, from so few pictures: a quarter of the distance between the two halves of them */
+        double source;     /* mean distance of the source's pictures from the stored statistics: what is normal; NAN when either is lacking */
+        const double *distance;
+        const double *reference_mean, *reference_var; /* stored, or the source's */
+        const double *data_mean, *data_var;
+} resect_shift_layer;
+
+typedef struct resect_shift_facts {
+        bool stored;       /* the reference is what the model remembers; else it was folded away, and the source's pictures are the reference */
+        size_t pictures, source_pictures;
+        size_t layers;
+        size_t features;   /* pooled features that the domain classifier reads; 0: none was made (no source, or no pooled features) */
+        size_t shared;     /* pictures that are in both data (the same features), left out of the classifier */
+        double auc, auc_low, auc_high; /* of telling DATA from source, held out, with its 95 % interval; 0.5 is no difference; NAN without */
+} resect_shift_facts;
+
+typedef struct resect_shift resect_shift;
+
+/*
+ * Measures. source may be NULL when the model has BatchNormalization. The domain classifier is a logistic regression on the pooled features of source and
+ * data, each picture scored by a fit that did not see it (resect_logistic_held_out); the interval is a bootstrap over the pictures. Fails with GRAPH for a
+ * model without BatchNormalization and no source, ARG for too few pictures. Free with resect_shift_free.
+ */
+RESECT_API resect_shift *resect_shift_measure(resect_model *m, const resect_data *d, resect_split split, const resect_data *source,
+        resect_split source_split, const resect_shift_options *options, resect_error *err) RESECT_MUST;
+RESECT_API void resect_shift_free(resect_shift *s);
+RESECT_API resect_shift_facts resect_shift_about(const resect_shift *s);
+RESECT_API bool resect_shift_layer_at(const resect_shift *s, size_t i, resect_shift_layer *out); /* false past the end */
+
+/* How a class of the data is among the labels of a model. */
+typedef enum resect_likeness {
+        RESECT_UNLIKE,  /* it is not */
+        RESECT_SAME,    /* byte for byte */
+        RESECT_FOLDED,  /* but for case, underscores, hyphens, a WordNet number in front, or the plural */
+        RESECT_SYNONYM  /* it is one of the names that the label lists, as ImageNet's "ant, emmet, pismire" */
+} resect_likeness;
+typedef struct resect_label_match {
+        resect_likeness how;
+        size_t label; /* its number; the first of the best */
+} resect_label_match;
+/* One match a class. Names are compared as bytes beyond ASCII; English plurals in -s, -es, -ies alone are known. */
+RESECT_API bool resect_labels_match(const char *const *labels /* [n_labels] */, size_t n_labels, const char *const *classes /* [n] */,
+        size_t n, resect_label_match *out /* [n] */, resect_error *err) RESECT_MUST;
+
 #ifdef __cplusplus
 }
 #endif

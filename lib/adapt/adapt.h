@@ -19,6 +19,8 @@ bool rs_moments_make(
 /* Adds the first `rows` rows of a value of rank 2 or more. */
 void rs_moments_add(rs_moments *s, const resect_tensor *x, size_t rows, int threads);
 void rs_moments_clear(rs_moments *s);
+/* Takes in what another has seen. */
+void rs_moments_join(rs_moments *s, const rs_moments *other);
 double rs_moments_var(const rs_moments *s, size_t channel); /* over N */
 
 /* One BatchNormalization with stored statistics. */
@@ -48,5 +50,9 @@ bool rs_norm_site_store(resect_model *m, rs_norm_site *site, const double *mean 
 
 /* The level of every value that depends on the picture: a rs_map of (level + 1) as a pointer. Needs a sorted graph. */
 bool rs_levels(rs_map *levels, rs_norm_sites *s, resect_model *m, resect_error *err) RESECT_MUST;
+
+/* domain.c: can a[n, d] be told from b[m, d]? Fills shared, auc and its interval. */
+bool rs_domain_auc(const float *a, size_t n, const float *b, size_t m, size_t d, uint64_t seed,
+        int threads, resect_shift_facts *out, resect_error *err) RESECT_MUST;
 
 #endif

@@ -33,6 +33,18 @@ rs_moments_var(const rs_moments *s, size_t channel)
         return s->count > 0 ? s->m2[channel] / s->count : 0;
 }
 
+void
+rs_moments_join(rs_moments *s, const rs_moments *other)
+{
+        const double all = s->count + other->count;
+        for (size_t c = 0; all > 0 && c < s->channels; c++) {
+                const double apart = other->mean[c] - s->mean[c];
+                s->m2[c] += other->m2[c] + apart * apart * s->count * other->count / all;
+                s->mean[c] += apart * other->count / all;
+        }
+        s->count = all;
+}
+
 /* The sum over a run of numbers of (x - about), or of its square. */
 static double
 sum(const resect_tensor *x, size_t at, size_t n, double about, bool square)

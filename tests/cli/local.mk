@@ -12,6 +12,8 @@ dist_check_SCRIPTS += tests/cli/fast.sh
 dist_check_SCRIPTS += tests/cli/probe.sh
 dist_check_SCRIPTS += tests/cli/see.sh
 tests/cli/tune.log tests/cli/fast.log tests/cli/probe.log tests/cli/see.log: tests/unit/test_train$(EXEEXT)
+dist_check_SCRIPTS += tests/cli/adapt.sh
+tests/cli/adapt.log: tests/unit/test_adapt$(EXEEXT)
 dist_check_SCRIPTS += tests/cli/convert.sh
 dist_check_SCRIPTS += tests/cli/convert101.sh
 dist_check_SCRIPTS += tests/cli/edits.sh

@@ -10,6 +10,7 @@ check 'the build made man pages' test "$(echo "$tools" | wc -l)" -ge 9
 # Options and operands that tool $1 needs beside model $2.
 words() {
         case $1 in
+        resect-adapt | resect-shift) echo "$2 $T/pictures" ;;
         resect-info | resect-check | resect-strip) echo "$2" ;;
         resect-convert) echo "--to npz $2" ;;
         resect-diff) echo "$2 $2" ;;

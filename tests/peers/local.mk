@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: 0BSD
 # Against ONNX Runtime, PyTorch, NumPy and real files. Each test skips, and says so, where its peer is absent.
 dist_check_SCRIPTS += \
+	tests/peers/adapt.sh \
 	tests/peers/convert.sh \
 	tests/peers/look.sh \
 	tests/peers/metrics.sh \
@@ -24,6 +25,7 @@ dist_check_SCRIPTS += \
 	tests/peers/weights_torch.sh
 EXTRA_DIST += \
 	tests/peers/close.py \
+	tests/peers/adapt.py \
 	tests/peers/convert.py \
 	tests/peers/crossed.py \
 	tests/peers/edits.py \
