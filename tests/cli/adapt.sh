@@ -31,6 +31,8 @@ says 'resect-adapt'
 refuses resect-adapt "$T/trained.onnx" "$T/night" --json
 refuses resect-adapt "$T/trained.onnx" "$T/night" -o "$T/x.onnx" --momentum 2
 refuses resect-adapt "$T/trained.onnx" "$T/night" -o "$T/x.onnx" --momentum 0
+refuses resect-adapt "$T/trained.onnx" "$T/night" -o "$T/missing/x.onnx"
+refuses resect-adapt "$T/trained.onnx" "$T/night" --quiet -o /dev/full
 check 'nothing is written by what fails' test ! -e "$T/x.onnx"
 status 0 resect-adapt "$T/trained.onnx" "$T/night" --momentum 1 --batch 64 -o "$T/running.onnx" --by-index
 says 'running, momentum 1'
