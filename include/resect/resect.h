@@ -15,6 +15,7 @@
 #include "resect/study.h"
 #include "resect/probe.h"
 #include "resect/trial.h"
+#include "resect/verdict.h"
 #include "resect/weights.h"
 #include "resect/view.h"
 #include "resect/see.h"

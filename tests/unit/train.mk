@@ -11,3 +11,6 @@ tests_unit_test_train_LDADD = $(UNIT_LIBS) -lm
 check_PROGRAMS += tests/unit/test_crossed
 tests_unit_test_crossed_SOURCES = tests/unit/test_crossed.c tests/unit/unit.h
 tests_unit_test_crossed_LDADD = $(UNIT_LIBS) -lm
+check_PROGRAMS += tests/unit/test_verdict
+tests_unit_test_verdict_SOURCES = tests/unit/test_verdict.c tests/unit/fake_trial.h tests/unit/scratch.h tests/unit/unit.h
+tests_unit_test_verdict_LDADD = $(UNIT_LIBS) -lm
