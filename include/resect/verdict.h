@@ -119,6 +119,7 @@ RESECT_API const char *resect_say_share(char out[32], double x);
 RESECT_API const char *resect_say_points(char out[32], double x);
 RESECT_API const char *resect_say_p(char out[32], double x);
 RESECT_API const char *resect_say_seconds(char out[32], double x);
+RESECT_API const char *resect_say_count(char out[32], double x); /* 42500000 is "42.5 M" */
 
 #ifdef __cplusplus
 }

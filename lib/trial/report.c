@@ -24,6 +24,24 @@ static const char methods[] =
         "proven better on the test pictures than the best arm "
         "that only trains a classifier; else that one is.";
 
+/* A number and its unit stay on one line. */
+static const char *
+bound(rs_report *r, const char *text)
+{
+        rs_buf b = {0};
+        for (const char *at = text; *at; at++) {
+                if (at[0] == ' ' && at[1] == '%')
+                        rs_buf_str(&b, "\xc2\xa0");
+                else
+                        rs_buf_add(&b, at, 1);
+        }
+        const char *kept =
+                b.oom || !b.data ? NULL
+                                 : rs_arena_strndup(&r->arena, (const char *)b.data, b.size, NULL);
+        rs_buf_free(&b);
+        return kept ? kept : text;
+}
+
 static bool
 evidence(rs_report *r, resect_error *err)
 {
@@ -33,6 +51,13 @@ evidence(rs_report *r, resect_error *err)
         resect_page_heading(p, "The arms");
         if (!rs_table_arms(r, err))
                 return false;
+        for (size_t a = 0; a < r->v->pub.arms; a++) {
+                const char *line = rs_arena_printf(
+                        &r->arena, err, "%s: %s.", r->v->arm[a].name, r->v->arm[a].help);
+                if (!line)
+                        return false;
+                resect_page_text(p, line);
+        }
         if (r->v->pub.n_pairs) {
                 resect_page_heading(p, "How sure");
                 if (!rs_plot_differences(r, err) || !rs_table_pairs(r, err))
@@ -106,18 +131,21 @@ static bool
 fill(rs_report *r, const resect_report_options *o, resect_error *err)
 {
         const resect_verdict *v = &r->v->pub;
-        char what[512];
-        resect_page_lead(r->page, v->headline);
-        for (size_t i = 0; i < v->n_warnings; i++)
-                resect_page_warning(r->page, v->warnings[i]);
-        for (size_t i = 0; i < v->n_lines; i++)
-                resect_page_text(r->page, v->lines[i]);
-        snprintf(what, sizeof what,
+        char chance[32];
+        const char *what = rs_arena_printf(&r->arena, err,
                 "%s%s%zu runs: %zu arms, %zu seeds, %zu parts of the data; judged on %zu test "
-                "pictures of %zu classes.",
+                "pictures "
+                "of %zu classes, of which the commonest has %s.",
                 o->data ? o->data : "", o->data ? ": " : "", r->v->n_runs, v->arms, v->seeds,
-                v->fractions, v->pictures, v->classes);
-        resect_page_text(r->page, what);
+                v->fractions, v->pictures, v->classes, resect_say_share(chance, v->chance));
+        if (!what)
+                return false;
+        resect_page_lead(r->page, bound(r, v->headline));
+        for (size_t i = 0; i < v->n_warnings; i++)
+                resect_page_warning(r->page, bound(r, v->warnings[i]));
+        for (size_t i = 0; i < v->n_lines; i++)
+                resect_page_text(r->page, bound(r, v->lines[i]));
+        resect_page_text(r->page, bound(r, what));
         return evidence(r, err) && behaviour(r, err) && record(r, o, err);
 }
 

@@ -53,7 +53,4 @@ bool rs_table_search(rs_report *r, resect_error *err) RESECT_MUST;
 bool rs_table_settings(rs_report *r, resect_error *err) RESECT_MUST;
 bool rs_table_runs(rs_report *r, resect_error *err) RESECT_MUST;
 
-/* say.c */
-const char *rs_say_count(char out[32], double x); /* "25.6 M" */
-
 #endif

@@ -93,7 +93,7 @@ bool
 rs_plot_differences(rs_report *r, resect_error *err)
 {
         const resect_verdict *v = &r->v->pub;
-        const resect_axis x = {.label = "percentage points"};
+        const resect_axis x = {.label = "difference of accuracies", .percent = true};
         if (!v->n_pairs)
                 return true;
         resect_plot *p = resect_plot_intervals("Differences",
@@ -106,8 +106,8 @@ rs_plot_differences(rs_report *r, resect_error *err)
                 char label[160];
                 snprintf(label, sizeof label, "%s \xe2\x88\x92 %s", r->v->arm[q->a].name,
                         r->v->arm[q->b].name);
-                resect_plot_row(p, label, 100 * q->difference.value, 100 * q->difference.low,
-                        100 * q->difference.high);
+                resect_plot_row(
+                        p, label, q->difference.value, q->difference.low, q->difference.high);
         }
         resect_plot_reference(p, 0, "no difference");
         resect_page_plot(r->page, p,

@@ -47,8 +47,11 @@ rs_table_end(rs_table *t, resect_error *err)
 {
         if (t->failed)
                 return rs_fail_nomem(err);
-        resect_page_table(
-                t->r->page, t->caption, t->headers, t->columns, t->cells, t->n / t->columns);
+        /* Above it, not in it: a table that is wider than a phone scrolls, and would take its
+           caption along. */
+        if (t->caption)
+                resect_page_text(t->r->page, t->caption);
+        resect_page_table(t->r->page, NULL, t->headers, t->columns, t->cells, t->n / t->columns);
         return true;
 }
 
@@ -106,7 +109,7 @@ bool
 rs_table_arms(rs_report *r, resect_error *err)
 {
         static const char *const headers[] = {
-                "arm", ">right", ">interval", ">balanced", ">macro-F1", "what it is"};
+                "arm", ">right", ">interval", ">balanced", ">macro-F1"};
         const size_t last = r->v->pub.fractions - 1;
         rs_table t = rs_table_begin(r,
                 "All training pictures. Right: share of the test pictures, mean over the seeds. "
@@ -123,7 +126,6 @@ rs_table_arms(rs_report *r, resect_error *err)
                 share_range(&t, &c->test);
                 share(&t, r->v->of[a].balanced);
                 share(&t, r->v->of[a].macro_f1);
-                rs_table_cell(&t, "%s", r->v->arm[a].help);
         }
         return rs_table_end(&t, err);
 }
@@ -152,9 +154,9 @@ rs_table_costs(rs_report *r, resect_error *err)
                 seconds(&t, of->seconds);
                 seconds(&t, arm->search_seconds);
                 rs_table_cell(&t, "%zu", arm->epochs);
-                rs_table_cell(&t, "%s", arm->macs ? rs_say_count(m, (double)arm->macs) : "?");
-                rs_table_cell(&t, "%s", rs_say_count(p, (double)arm->parameters));
-                rs_table_cell(&t, "%s", rs_say_count(n, (double)arm->trained));
+                rs_table_cell(&t, "%s", arm->macs ? resect_say_count(m, (double)arm->macs) : "?");
+                rs_table_cell(&t, "%s", resect_say_count(p, (double)arm->parameters));
+                rs_table_cell(&t, "%s", resect_say_count(n, (double)arm->trained));
                 rs_table_cell(&t, "%.3g", of->points_per_second);
                 rs_table_cell(&t, "%.3g", of->points_per_gmac);
         }
@@ -165,7 +167,7 @@ bool
 rs_table_pairs(rs_report *r, resect_error *err)
 {
         static const char *const headers[] = {
-                "", ">points", ">interval", ">p", ">p corrected", ">would be found", "so"};
+                "", "so", ">points", ">interval", ">p", ">p corrected", ">would be found"};
         const resect_verdict *v = &r->v->pub;
         rs_table t = rs_table_begin(r,
                 "Differences in percentage points of the test pictures, on the same seeds and "
@@ -178,15 +180,15 @@ rs_table_pairs(rs_report *r, resect_error *err)
         for (size_t i = 0; i < v->n_pairs; i++) {
                 const resect_verdict_pair *q = &v->pairs[i];
                 rs_table_cell(&t, "%s less %s", r->v->arm[q->a].name, r->v->arm[q->b].name);
+                rs_table_cell(&t, "%s",
+                        q->p > 1 - v->level       ? "too few runs to tell"
+                        : q->difference.value > 0 ? "proven better"
+                                                  : "proven worse");
                 points(&t, q->difference.value);
                 points_range(&t, &q->difference);
                 p_value(&t, q->difference.p);
                 p_value(&t, q->p);
                 points(&t, q->difference.detectable);
-                rs_table_cell(&t, "%s",
-                        q->p > 1 - v->level       ? "too few runs to tell"
-                        : q->difference.value > 0 ? "proven better"
-                                                  : "proven worse");
         }
         return rs_table_end(&t, err);
 }
@@ -194,8 +196,8 @@ rs_table_pairs(rs_report *r, resect_error *err)
 bool
 rs_table_overfitting(rs_report *r, resect_error *err)
 {
-        static const char *const headers[] = {"arm", ">training", ">validation", ">test", ">gap",
-                ">interval", ">best pass", ">rise after", ">off by", ">test loss", ""};
+        static const char *const headers[] = {"arm", "", ">training", ">validation", ">test",
+                ">gap", ">interval", ">best pass", ">rise after", ">off by", ">test loss"};
         const size_t last = r->v->pub.fractions - 1;
         rs_table t = rs_table_begin(r,
                 "Accuracy of the kept weights. Gap: training less test, percentage points. Rise: "
@@ -210,6 +212,7 @@ rs_table_overfitting(rs_report *r, resect_error *err)
                 if (!c->runs)
                         continue;
                 rs_table_cell(&t, "%s", r->v->arm[a].name);
+                rs_table_cell(&t, "%s", of->overfits ? "learned by heart" : "");
                 share(&t, of->train);
                 share(&t, c->val);
                 share(&t, c->test.value);
@@ -219,7 +222,6 @@ rs_table_overfitting(rs_report *r, resect_error *err)
                 share(&t, of->rise);
                 share(&t, of->ece);
                 rs_table_cell(&t, "%.3f", of->loss);
-                rs_table_cell(&t, "%s", of->overfits ? "learned by heart" : "");
         }
         return rs_table_end(&t, err);
 }

@@ -38,7 +38,7 @@ resect_say_seconds(char out[32], double x)
 }
 
 const char *
-rs_say_count(char out[32], double x)
+resect_say_count(char out[32], double x)
 {
         static const char *const unit[] = {"", " k", " M", " G", " T"};
         size_t u = 0;

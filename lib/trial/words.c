@@ -235,15 +235,17 @@ transfer(speech *s)
                                 chance(s, q->p), scratch));
         } else if (p->transfer == RESECT_TRANSFER_HARM) {
                 const resect_crossed t = turned(d);
-                const char *text = say(s,
-                        "No advantage: the pretrained weights do harm here (negative transfer). "
-                        "Scratch gets %s, %s percentage "
-                        "points more than the best pretrained arm, %s (%s interval %s to %s, p = "
-                        "%s).",
-                        scratch, size_of(s, d.value), best, ci, points(s, t.low), points(s, t.high),
-                        chance(s, q->p));
-                line(s, text);
-                warn(s, text);
+                line(s, say(s,
+                                "No advantage: the pretrained weights do harm here (negative "
+                                "transfer). "
+                                "Scratch gets %s, %s percentage "
+                                "points more than the best pretrained arm, %s (%s interval %s to "
+                                "%s, p = "
+                                "%s).",
+                                scratch, size_of(s, d.value), best, ci, points(s, t.low),
+                                points(s, t.high), chance(s, q->p)));
+                warn(s, "Negative transfer: on these pictures the pretrained weights are worse "
+                        "than fresh ones.");
         } else {
                 line(s, say(s,
                                 "No advantage of the pretrained weights is shown: the best "

@@ -153,7 +153,7 @@ START_TEST(useless_features)
         ck_assert_int_eq(v->chosen, 0);
         ck_assert(says(v, "Train from scratch"));
         ck_assert(says(v, "No advantage"));
-        ck_assert(warns(v, "negative transfer"));
+        ck_assert(warns(v, "Negative transfer"));
         over(&k, v);
         static const fake_arm even[] = {
                 {"scratch", all, false, false, {0.7, 0.8, 0.9}, 1, 300, 7.8},
