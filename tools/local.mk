@@ -50,7 +50,7 @@ tools_resect_run_SOURCES = tools/run.c tools/run.h tools/run_time.c tools/run_ve
 tools_resect_see_SOURCES = tools/see.c tools/see.h tools/see_out.c tools/see_picture.c tools/see_study.c
 tools_resect_shift_SOURCES = tools/shift.c
 tools_resect_strip_SOURCES = tools/strip.c
-tools_resect_trial_SOURCES = tools/trial.c
+tools_resect_trial_SOURCES = tools/trial.c tools/trial_json.c tools/trial_json.h
 tools_resect_truncate_SOURCES = tools/truncate.c
 tools_resect_tune_SOURCES = tools/tune.c tools/tune.h tools/tune_log.c
 

@@ -5,6 +5,8 @@
  */
 #include "cli.h"
 
+#include "trial_json.h"
+
 #include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
@@ -72,14 +74,19 @@ static const cli_tool tool = {
                 "1000) with a third of the passes (3 to 10); the least validation loss wins; when "
                 "it is "
                 "at the end of the list, the list grows there, twice at most.\n\n"
+                "The verdict says which arm to use, by how much it is better, how sure that is and "
+                "when it would change; arms are chosen by "
+                "validation pictures, and intervals and tests take seeds and test pictures for "
+                "samples. -o writes it all as one HTML "
+                "page: curves, tables, mistakes, settings.\n\n"
                 "With --journal a trial that was stopped or killed goes on where it was, with the "
                 "same command; more --seeds, --fractions or --arms may be asked for then.",
-        .examples = "resect-trial resnet101.onnx photos/ --journal photos.journal\n"
+        .examples = "resect-trial resnet101.onnx photos/ -o report.html --journal photos.journal\n"
                     "resect-trial resnet101.onnx photos/ --arms scratch,head,tune --seeds 3 "
                     "--fractions 1 --budget 20m --journal photos.journal\n"
                     "resect-trial net.onnx data.npz --epochs 5 --jobs 2 --json",
         .options = options,
-        .common = CLI_READ | CLI_RUN | CLI_SEED | CLI_JSON,
+        .common = CLI_READ | CLI_RUN | CLI_SEED | CLI_JSON | CLI_OUTPUT,
         .min_args = 2,
         .max_args = 2,
 };
@@ -202,99 +209,101 @@ on_finished(void *ctx, const resect_trial_progress *p)
                 cli_note("%zu/%zu %s: learning rate %g", p->done, p->total, p->arm, p->lr);
 }
 
-/* Mean and standard deviation of the test accuracy over the seeds. */
-static size_t
-summary(const resect_trial *t, size_t arm, size_t fraction, double *mean, double *sd)
+/* What to do, how sure that is, and when it would change. */
+static void
+print_words(const resect_verdict *v)
 {
-        double sum = 0, square = 0;
-        size_t n = 0;
-        resect_trial_run r;
-        for (size_t i = 0; resect_trial_run_at(t, i, &r); i++) {
-                if (r.arm != arm || r.fraction != fraction)
-                        continue;
-                double hits = 0;
-                for (size_t k = 0; k < r.n_test; k++)
-                        hits += r.test[k].rank == 0;
-                double x = hits / (double)r.n_test;
-                sum += x;
-                square += x * x;
-                n++;
-        }
-        *mean = n ? sum / (double)n : 0;
-        *sd = n > 1 ? sqrt(fmax(0, (square - sum * sum / (double)n) / (double)(n - 1))) : 0;
-        return n;
+        printf("%s\n\n", v->headline);
+        for (size_t i = 0; i < v->n_warnings; i++)
+                printf("! %s\n", v->warnings[i]);
+        for (size_t i = 0; i < v->n_lines; i++)
+                printf("- %s\n", v->lines[i]);
+        putchar('\n');
 }
 
+/* Accuracy with its interval, a column a fraction. */
 static void
-print_table(const resect_trial *t)
+print_table(const resect_trial *t, const resect_verdict *v)
 {
-        const size_t fractions = resect_trial_fraction_count(t);
         const char *headers[MOST + 4] = {"arm", ">rate", ">passes"};
-        char names[MOST][16];
-        for (size_t f = 0; f < fractions; f++) {
+        char names[MOST][24], a[32], b[32], c[32];
+        for (size_t f = 0; f < v->fractions; f++) {
                 snprintf(names[f], sizeof names[f], ">%g %%", 100 * resect_trial_fraction(t, f));
                 headers[3 + f] = names[f];
         }
         cli_table *table = cli_table_make(headers);
-        resect_trial_arm a;
-        for (size_t i = 0; resect_trial_arm_at(t, i, &a); i++) {
-                cli_cell(table, "%s", a.name);
-                cli_cell(table, "%g%s", a.lr, a.lr_at_edge ? "*" : "");
-                cli_cell(table, "%zu", a.epochs);
-                for (size_t f = 0; f < fractions; f++) {
-                        double mean, sd;
-                        summary(t, i, f, &mean, &sd);
-                        cli_cell(table, "%.1f ± %.1f", 100 * mean, 100 * sd);
+        resect_trial_arm arm;
+        for (size_t i = 0; resect_trial_arm_at(t, i, &arm); i++) {
+                cli_cell(table, "%s", arm.name);
+                cli_cell(table, "%g%s", arm.lr, arm.lr_at_edge ? "*" : "");
+                cli_cell(table, "%zu", arm.epochs);
+                for (size_t f = 0; f < v->fractions; f++) {
+                        const resect_crossed *x = &v->cells[i * v->fractions + f].test;
+                        cli_cell(table, "%s (%s to %s)", resect_say_share(a, x->value),
+                                resect_say_share(b, x->low), resect_say_share(c, x->high));
                 }
         }
-        printf("test accuracy in %%, mean and standard deviation over %zu seeds, by part of the "
+        printf("test pictures right, mean over %zu seeds and %g %% interval, by part of the "
                "training pictures\n",
-                resect_trial_seed_count(t));
+                v->seeds, 100 * v->level);
         cli_table_print(table);
 }
 
-static json_t *
-json_run(const resect_trial_run *r)
+/* A word of a command line, as a shell would have to be given it. */
+static char *
+quoted(const char *word)
 {
-        double hits = 0, loss = 0;
-        for (size_t k = 0; k < r->n_test; k++) {
-                hits += r->test[k].rank == 0;
-                loss += r->test[k].loss;
+        static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                    "-_./,:=+@";
+        char *out = cli_alloc(4 * strlen(word) + 3, 1), *to = out;
+        if (*word && strspn(word, plain) == strlen(word))
+                return strcpy(out, word);
+        *to++ = '\'';
+        for (; *word; word++) {
+                if (*word == '\'')
+                        to = stpcpy(to, "'\\'");
+                *to++ = *word;
         }
-        const double n = (double)r->n_test;
-        return json_pack("{s:I,s:I,s:I,s:o,s:I,s:I,s:I,s:b,s:o,s:o,s:o,s:o,s:o}", "arm",
-                (json_int_t)r->arm, "fraction", (json_int_t)r->fraction, "seed",
-                (json_int_t)r->seed, "lr", cli_json_real(r->lr), "n_train", (json_int_t)r->n_train,
-                "n_val", (json_int_t)r->n_val, "best_epoch", (json_int_t)r->best_epoch, "diverged",
-                (int)r->diverged, "seconds", cli_json_real(r->seconds), "train_top1",
-                cli_json_real(r->train.top1), "val_top1", cli_json_real(r->val.top1), "test_top1",
-                cli_json_real(hits / n), "test_loss", cli_json_real(loss / n));
+        strcpy(to, "'");
+        return out;
 }
 
 static void
-print_json(const resect_trial *t)
+write_report(const resect_trial *t, const resect_verdict *v)
 {
-        json_t *arms = json_array(), *runs = json_array(), *fractions = json_array(),
-               *notes = json_array();
-        resect_trial_arm a;
-        resect_trial_run r;
-        for (size_t i = 0; resect_trial_arm_at(t, i, &a); i++)
-                json_array_append_new(arms,
-                        json_pack("{s:o,s:o,s:o,s:b,s:o,s:I,s:I,s:I,s:I}", "name",
-                                cli_json_text(a.name), "help", cli_json_text(a.help), "lr",
-                                cli_json_real(a.lr), "lr_at_edge", (int)a.lr_at_edge,
-                                "search_seconds", cli_json_real(a.search_seconds), "epochs",
-                                (json_int_t)a.epochs, "macs", (json_int_t)a.macs, "parameters",
-                                (json_int_t)a.parameters, "trained", (json_int_t)a.trained));
-        for (size_t i = 0; resect_trial_run_at(t, i, &r); i++)
-                json_array_append_new(runs, json_run(&r));
-        for (size_t i = 0; i < resect_trial_fraction_count(t); i++)
-                json_array_append_new(fractions, cli_json_real(resect_trial_fraction(t, i)));
-        for (size_t i = 0; resect_trial_note(t, i); i++)
-                json_array_append_new(notes, cli_json_text(resect_trial_note(t, i)));
-        cli_print_json(
-                json_pack("{s:I,s:o,s:o,s:o,s:o}", "seeds", (json_int_t)resect_trial_seed_count(t),
-                        "fractions", fractions, "arms", arms, "runs", runs, "notes", notes));
+        resect_error err;
+        char *model = quoted(cli_arg(0)), *data = quoted(cli_arg(1)),
+             *output = quoted(cli_output());
+        const char *settings = cli_history();
+        size_t size = strlen(settings) + strlen(model) + strlen(data) + strlen(output) + 16;
+        char *command = cli_alloc(size, 1);
+        snprintf(command, size, "%s %s %s -o %s", settings, model, data, output);
+        const resect_report_options o = {
+                .model = cli_arg(0), .data = cli_arg(1), .commands = command};
+        if (!resect_trial_report(t, v, &o, cli_output(), &err))
+                cli_fail(cli_output(), &err);
+        free(command);
+        free(model);
+        free(data);
+        free(output);
+}
+
+static void
+conclude(const resect_trial *t)
+{
+        resect_error err;
+        resect_verdict *v = resect_trial_judge(t, NULL, &err);
+        if (!v)
+                cli_fail(NULL, &err);
+        if (cli_output())
+                write_report(t, v);
+        if (cli_json()) {
+                cli_print_json(trial_json(t, v));
+        } else {
+                print_words(v);
+                print_table(t, v);
+        }
+        resect_verdict_free(v);
 }
 
 int
@@ -320,10 +329,8 @@ main(int argc, char **argv)
                 cli_fail(NULL, &err);
         if (!ok)
                 cli_note("%s%s", err.msg, o.journal ? "; the same command goes on" : "");
-        else if (cli_json())
-                print_json(t);
         else
-                print_table(t);
+                conclude(t);
         resect_trial_free(t);
         resect_data_free(d);
         resect_model_free(m);

@@ -220,7 +220,7 @@ run_json(const resect_trial *t, const resect_trial_run *r)
         put(o, "broke_down", json_boolean(r->diverged));
         put_real(o, "training", r->train.top1);
         put_real(o, "validation", r->val.top1);
-        put_real(o, "test", r->n_test ? hits / (double)r->n_test : 0);
+        put_real(o, "test_top1", r->n_test ? hits / (double)r->n_test : 0);
         put_real(o, "test_loss", r->n_test ? loss / (double)r->n_test : 0);
         put_real(o, "seconds", r->seconds);
         return o;

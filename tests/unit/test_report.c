@@ -63,7 +63,7 @@ look_for(const char *key, const char *what)
 }
 
 static const char *const shares[] = {"chance", "fraction", "balanced", "macro_f1", "training",
-        "validation", "test", "rise", "calibration_error", "right", NULL};
+        "validation", "test_top1", "rise", "calibration_error", "right", NULL};
 static const char *const points[] = {
         "gap", "points", "less_start", "less_steady", "detectable", NULL};
 static const char *const times[] = {"seconds", "search_seconds", NULL};
