@@ -22,17 +22,20 @@
 #include "onednn/pointconv_kernels.h"
 
 #include <stdint.h>
+#include <unistd.h>
 #include "base/mem.h"
 
 enum {
         CHUNK = RS_POINT_VECTORS * 16, /* outputs that are done at a time */
-        TILE = 112,                    /* positions, at most */
+        TILE_LEAST = 112,
+        TILE_MOST = 224, /* positions, at most */
         PRODUCTS = 7,
 };
 
 /* All that follows from an rs_pointconv. */
 typedef struct shape {
         size_t n, c, o, s, ib, ob, chunks; /* blocks of 16 in and out, chunks of outputs */
+        size_t tile;                       /* positions, at most */
         size_t tiles, spread; /* of a picture; into how many parts a tile's chunks go */
         bool seven;
         size_t combined, scratch; /* floats: one of the s; all that a thread has for itself */
@@ -52,6 +55,21 @@ up(size_t a, size_t b)
         return (a + b - 1) / b;
 }
 
+/* A tile, and what is combined from it, should stay in four fifths of a second-level cache: the
+ * larger it is, the less often weights stream by. */
+static size_t
+tile_for(size_t channels)
+{
+        static _Atomic long known;
+        long cache = known;
+        if (!cache) {
+                cache = sysconf(_SC_LEVEL2_CACHE_SIZE);
+                known = cache = cache > 0 ? cache : 1L << 20;
+        }
+        const size_t most = (size_t)cache / 10 * 8 / (2 * sizeof(float) * channels);
+        return most < TILE_LEAST ? TILE_LEAST : most > TILE_MOST ? TILE_MOST : most / 2 * 2;
+}
+
 static shape
 shape_of(const rs_pointconv *p)
 {
@@ -61,13 +79,14 @@ shape_of(const rs_pointconv *p)
         s.seven = p->s % 2 == 0 && p->c % 32 == 0 && p->o % (2 * CHUNK) == 0 &&
                   p->c * p->o > 128 * p->c + 85 * p->o;
         s.chunks = s.seven ? p->o / (2 * CHUNK) : up(p->o, CHUNK);
-        s.tiles = up(p->s, TILE);
+        s.tile = tile_for(p->c);
+        s.tiles = up(p->s, s.tile);
         s.threads = p->threads < 1 ? 1 : p->threads;
         const size_t want = 4 * (size_t)s.threads, have = p->n * s.tiles;
         s.spread = up(want, have) < s.chunks ? up(want, have) : s.chunks;
         if (s.seven) {
-                s.combined = TILE / 2 * p->c / 2;
-                s.scratch = 4 * s.combined + 2 * TILE / 2 * CHUNK;
+                s.combined = s.tile / 2 * p->c / 2;
+                s.scratch = 4 * s.combined + 2 * s.tile / 2 * CHUNK;
         }
         return s;
 }
@@ -215,7 +234,7 @@ seven(const forward *f, size_t picture, size_t first, size_t n, size_t from, siz
         const size_t half = n / 2, step = s->s * 16, h = s->ib / 2, each = half * h * 16;
         const float *a11 = f->x + (picture * s->ib * s->s + first) * 16, *a12 = a11 + h * step;
         const rs_point_plane none = {NULL, 0}, q = {own + 4 * s->combined, half * 16},
-                             r = {q.at + TILE / 2 * CHUNK, half * 16};
+                             r = {q.at + s->tile / 2 * CHUNK, half * 16};
 
         rs_point_combine(a11, half * 16, h * step, step, h, own);
         for (size_t k = from; k < to; k++) {
