@@ -296,7 +296,8 @@ fit_folds(fit *f, double penalty, double tolerance)
         }
 }
 
-/* From the smallest C on, until the loss has risen twice. */
+/* From the smallest C on, until the loss has risen twice, or clearly: what follows is worse, and
+ * the dearest to fit. */
 static bool
 choose(fit *f, resect_logistic_facts *facts, resect_error *err)
 {
@@ -313,7 +314,7 @@ choose(fit *f, resect_logistic_facts *facts, resect_error *err)
                         hits += f->hits[k];
                 }
                 loss /= (double)f->held;
-                risen = loss < facts->cv_loss ? 0 : risen + 1;
+                risen = loss < facts->cv_loss ? 0 : loss > 1.02 * facts->cv_loss ? 2 : risen + 1;
                 if (risen)
                         continue;
                 best = i;
