@@ -7,6 +7,7 @@
  */
 #include "weights/keras_config.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include "base/map.h"
@@ -218,7 +219,7 @@ static bool
 tell_input(struct describing *d)
 {
         double std = 1 / (d->scale * 255), mean = -d->offset * std;
-        if (!d->has_scale || d->c->picture[0] == 0)
+        if (!d->has_scale || d->c->picture[0] == 0 || !isfinite(std) || !isfinite(mean))
                 return true;
         return (d->c->input = rs_arena_printf(&d->c->arena, d->err,
                         "size=%lldx%lld mean=%.9g,%.9g,%.9g std=%.9g,%.9g,%.9g",
@@ -230,6 +231,8 @@ bool
 rs_keras_config(rs_checkpoint *c, rs_span json, resect_error *err)
 {
         struct describing d = {.c = c, .err = err};
+        if (!json.size)
+                return true;
         d.j = (rs_json){.p = (const char *)json.data, .end = (const char *)json.data + json.size};
         bool ok = describe_layer(&d, 0);
         if (ok && d.j.why) { /* what came before the damage is not believed either */

@@ -173,10 +173,14 @@ rs_mxnet_symbol_take(rs_checkpoint *c, rs_span json, const char **why, resect_er
         struct reading r = {.c = c, .err = err};
         char key[TEXT];
         bool first = true, ok = true, nodes = true;
-        r.j = (rs_json){.p = (const char *)json.data, .end = (const char *)json.data + json.size};
+        if (json.size)
+                r.j = (rs_json){
+                        (const char *)json.data, (const char *)json.data + json.size, NULL, {0}};
         rs_json *j = &r.j;
         *why = NULL;
-        if (!rs_json_eat(j, '{'))
+        if (!json.size)
+                *why = "it is empty";
+        else if (!rs_json_eat(j, '{'))
                 *why = "no JSON object";
         while (!*why && ok && rs_json_next(j, '}', &first)) {
                 text(j, key, sizeof key);
