@@ -16,6 +16,7 @@ dist_check_SCRIPTS += \
 	tests/peers/parity.sh \
 	tests/peers/pictures.sh \
 	tests/peers/real.sh \
+	tests/peers/see.sh \
 	tests/peers/tune_real.sh \
 	tests/peers/vectors.sh \
 	tests/peers/view.sh \
@@ -44,6 +45,7 @@ EXTRA_DIST += \
 	tests/peers/peers.sh \
 	tests/peers/pictures.py \
 	tests/peers/leveldb_table.cc \
+	tests/peers/see.py \
 	tests/peers/tensors.py \
 	tests/peers/weights_h5.py \
 	tests/peers/weights_tf.py \
