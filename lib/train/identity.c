@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/sha256.h"
+#include "io/input.h"
+#include "model/model.h"
 #include "onednn/onednn.h"
 #include "train/run.h"
 
@@ -53,6 +55,7 @@ model_digest(rs_run *r, resect_error *err)
                 rs_arena_free(&scratch);
         }
         finish(&h, r->model_digest);
+        rs_input_rest(r->m->input); /* all weights were read: their pages need not stay */
         return true;
 }
 
