@@ -41,7 +41,10 @@ static const resect_option options[] = {
                 "std=r,g,b channels=rgb|bgr; the model is set to another size"},
         {"restarts", "N",
                 "then: N more passes with the learning rate raised again, against N at a low one"},
-        {"journal", "FILE", "remember every finished run here, and go on from here"},
+        {"journal", "FILE",
+                "remember every finished run here, and go on from here (default: with -o, the "
+                "report's "
+                "name ending in .journal)"},
         {"jobs", "N", "runs at once, which share the threads (default 1)"},
         {"keep", "DIR", "write each arm's best model there: DIR/tune.onnx, DIR/reset-1.onnx"},
         {0},
@@ -79,9 +82,10 @@ static const cli_tool tool = {
                 "validation pictures, and intervals and tests take seeds and test pictures for "
                 "samples. -o writes it all as one HTML "
                 "page: curves, tables, mistakes, settings.\n\n"
-                "With --journal a trial that was stopped or killed goes on where it was, with the "
+                "The journal beside the report (or --journal) remembers every finished run: a "
+                "trial that was stopped or killed goes on where it was, with the "
                 "same command; more --seeds, --fractions or --arms may be asked for then.",
-        .examples = "resect-trial resnet101.onnx photos/ -o report.html --journal photos.journal\n"
+        .examples = "resect-trial resnet101.onnx photos/ -o report.html\n"
                     "resect-trial resnet101.onnx photos/ --arms scratch,head,tune --seeds 3 "
                     "--fractions 1 --budget 20m --journal photos.journal\n"
                     "resect-trial net.onnx data.npz --epochs 5 --jobs 2 --json",
@@ -138,9 +142,22 @@ open_data(const char *path)
 typedef struct lists {
         double fractions[MOST], rates[MOST];
         const char *arms[MOST];
-        char *text;
+        char *text, *journal;
         resect_input input;
 } lists;
+
+/* "photos.html" -> "photos.journal". */
+static char *
+journal_beside(const char *report)
+{
+        const char *dot = strrchr(report, '.'), *slash = strrchr(report, '/');
+        bool ending = dot && dot > report && (!slash || dot > slash + 1);
+        size_t n = ending ? (size_t)(dot - report) : strlen(report);
+        char *name = cli_alloc(n + sizeof ".journal", 1);
+        memcpy(name, report, n);
+        strcpy(name + n, ".journal");
+        return name;
+}
 
 static void
 read_options(resect_trial_options *o, lists *l, const resect_model *m, const resect_data *d)
@@ -179,6 +196,10 @@ read_options(resect_trial_options *o, lists *l, const resect_model *m, const res
         o->kernels = cli_kernels();
         o->precision = cli_precision();
         o->journal = cli_value("journal");
+        if (!o->journal && cli_output())
+                o->journal = l->journal = journal_beside(cli_output());
+        if (o->journal)
+                cli_check_output(o->journal);
         o->keep = cli_value("keep");
         o->history = cli_history();
         if (cli_input(m, d, &l->input))
@@ -232,9 +253,11 @@ print_table(const resect_trial *t, const resect_verdict *v)
                 headers[3 + f] = names[f];
         }
         cli_table *table = cli_table_make(headers);
+        bool edge = false;
         resect_trial_arm arm;
         for (size_t i = 0; resect_trial_arm_at(t, i, &arm); i++) {
                 cli_cell(table, "%s", arm.name);
+                edge = edge || arm.lr_at_edge;
                 cli_cell(table, "%g%s", arm.lr, arm.lr_at_edge ? "*" : "");
                 cli_cell(table, "%zu", arm.epochs);
                 for (size_t f = 0; f < v->fractions; f++) {
@@ -244,8 +267,9 @@ print_table(const resect_trial *t, const resect_verdict *v)
                 }
         }
         printf("test pictures right, mean over %zu seeds and %g %% interval, by part of the "
-               "training pictures\n",
-                v->seeds, 100 * v->level);
+               "training pictures%s\n",
+                v->seeds, 100 * v->level,
+                edge ? " (* the rate is at the edge of those tried)" : "");
         cli_table_print(table);
 }
 
@@ -335,5 +359,6 @@ main(int argc, char **argv)
         resect_data_free(d);
         resect_model_free(m);
         free(l.text);
+        free(l.journal);
         return cli_finish(ok ? 0 : 130);
 }

@@ -17,3 +17,5 @@ tests/cli/adapt.log: tests/unit/test_adapt$(EXEEXT)
 dist_check_SCRIPTS += tests/cli/convert.sh
 dist_check_SCRIPTS += tests/cli/convert101.sh
 dist_check_SCRIPTS += tests/cli/edits.sh
+dist_check_SCRIPTS += tests/cli/trial.sh
+tests/cli/trial.log: tests/unit/test_train$(EXEEXT)
