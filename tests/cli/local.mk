@@ -18,4 +18,5 @@ dist_check_SCRIPTS += tests/cli/convert.sh
 dist_check_SCRIPTS += tests/cli/convert101.sh
 dist_check_SCRIPTS += tests/cli/edits.sh
 dist_check_SCRIPTS += tests/cli/trial.sh
+dist_check_SCRIPTS += tests/cli/trial_real.sh
 tests/cli/trial.log: tests/unit/test_train$(EXEEXT)
