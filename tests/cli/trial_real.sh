@@ -6,7 +6,7 @@
 [ -n "${RESECT_SLOW:-}" ] || skip "half an hour: RESECT_SLOW=1 runs it"
 M=${RESECT_REAL:-}/models/resnet101v2-layer3.onnx
 D=${RESECT_REAL:-}/pictures/hymenoptera
-[ -s "$M" ] && [ -d "$D/train" ] || skip "no $M and $D"
+test -s "$M" -a -d "$D/train" || skip "no $M and $D"
 
 status 0 resect-trial "$M" "$D" --input "${RESECT_TRIAL_INPUT:-size=96x96 resize=110}" --seeds 3 --fractions 1 -o "$T/trial.html"
 cat "$T/out"
