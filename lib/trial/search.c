@@ -135,7 +135,8 @@ line_of(const search *s, double seconds, size_t run_epochs)
         return json_pack("{s:s,s:f,s:b,s:o,s:o,s:f,s:I,s:I,s:I}", "search",
                 s->t->arms[s->arm].pub.name, "lr", s->rates[best], "at_edge",
                 !one && (best == 0 || best + 1 == s->n), "rates", rates, "loss", loss, "seconds",
-                seconds, "pictures", (json_int_t)resect_data_count(s->view, RESECT_TRAIN), "passes",
+                seconds, "pictures",
+                (json_int_t)(s->epochs ? resect_data_count(s->view, RESECT_TRAIN) : 0), "passes",
                 (json_int_t)s->epochs, "epochs", (json_int_t)run_epochs);
 }
 
