@@ -41,7 +41,7 @@ arm_name(const resect_trial *t, int arm)
 static json_t *
 verdict_json(const resect_trial *t, const resect_verdict *v)
 {
-        static const char *const kinds[] = {"proven", "cheaper", "cannot tell"},
+        static const char *const kinds[] = {"proven", "cheaper", "learned", "cannot tell"},
                                  *const transfers[] = {
                                          "unknown", "advantage", "none shown", "harm"};
         json_t *o = json_object();

@@ -128,7 +128,8 @@ RESECT_API void resect_trial_free(resect_trial *t);
 /*
  * Does the searches and all runs that are not in the journal, and after them the restarts. A search tries each rate in a run on half of
  * the first seed's training pictures at the largest fraction (at least two batches and at most 1000 pictures, a prefix as any
- * fraction), with a third of the passes (3 to 10; no more than a run has; by budget as many as a fifth of it allows), and takes the rate with the least validation loss; when that is
+ * fraction), with a third of the passes (3 to 10; no more than a run has; by budget as many as a fifth of it allows), and takes the rate with the least loss on the validation
+ * pictures and the training pictures that it left out (at most 1000 in all, in each class's share; few pictures would choose by chance); when that is
  * at an end of the grid, the grid grows by a step of the same factor there, twice at most.
  *
  * Fails with STOPPED, or as resect_train does; a learning rate that diverges is the worst of its search, no failure.

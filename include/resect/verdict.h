@@ -17,7 +17,9 @@ enum { RESECT_ARM_NONE = -1 };
 typedef enum resect_verdict_kind {
         RESECT_VERDICT_PROVEN,     /* the chosen arm is proven better than the best simple one, or is that one and proven better than all that train more */
         RESECT_VERDICT_CHEAPER,    /* nothing is proven better than it; it costs less */
-        RESECT_VERDICT_CANNOT_TELL /* the best arm by validation is not proven better than the commonest class */
+        RESECT_VERDICT_LEARNED,    /* the best by validation: it is not proven better than the best simple one, but that one is not proven better than
+                                      the commonest class */
+        RESECT_VERDICT_CANNOT_TELL /* neither the chosen arm nor the best by validation is proven better than the commonest class */
 } resect_verdict_kind;
 
 typedef enum resect_transfer {
@@ -63,7 +65,7 @@ typedef struct resect_verdict {
         double level, chance;  /* of intervals and tests; share of the commonest class among the test pictures */
         size_t rounds;         /* of resampling */
         size_t arms, fractions, seeds, pictures, classes; /* pictures: of the test */
-        int chosen;            /* the arm to use */
+        int chosen;            /* the arm to use: the best by validation of those proven better than the reference, else the reference */
         int winner;            /* best by validation at the largest fraction */
         int simple;            /* best by validation among the simple arms */
         int pretrained;        /* best by validation among those that are not scratch */

@@ -67,8 +67,9 @@ divide(resect_trial *t, size_t seed, const size_t *pool, const size_t *starts, r
         w->train = RS_NEW(&t->arena, n + 1, size_t, err);
         w->val = RS_NEW(&t->arena, n + 1, size_t, err);
         w->starts = RS_NEW(&t->arena, classes + 1, size_t, err);
+        w->val_starts = RS_NEW(&t->arena, classes + 1, size_t, err);
         size_t *order = rs_alloc(n + 1, sizeof *order, err);
-        if (!w->train || !w->val || !w->starts || !order) {
+        if (!w->train || !w->val || !w->starts || !w->val_starts || !order) {
                 rs_free(order);
                 return false;
         }
@@ -86,6 +87,7 @@ divide(resect_trial *t, size_t seed, const size_t *pool, const size_t *starts, r
                                 w->train[at++] = sample;
                 }
                 w->starts[c + 1] = at;
+                w->val_starts[c + 1] = w->n_val;
         }
         rs_free(order);
         return true;
@@ -134,22 +136,58 @@ ascending(const void *a, const void *b)
         return (x > y) - (x < y);
 }
 
-resect_data *
-rs_draw_view(const resect_trial *t, size_t seed, double fraction, resect_error *err)
+/* Copies the beginning of each class's training pictures; returns how many. */
+static size_t
+begin(const resect_trial *t, const rs_draw *w, double fraction, size_t *train)
 {
-        const rs_draw *w = &t->draws[seed];
-        const size_t n = rs_draw_count(t, seed, fraction);
-        size_t *train = rs_alloc(n + 1, sizeof *train, err), at = 0;
-        if (!train)
-                return NULL;
+        size_t at = 0;
         for (size_t c = 0; c < resect_data_class_count(t->d); c++) {
                 const size_t k = prefix(w->starts[c + 1] - w->starts[c], fraction);
                 memcpy(train + at, w->train + w->starts[c], k * sizeof *train);
                 at += k;
         }
-        qsort(train, n, sizeof *train, ascending);
+        qsort(train, at, sizeof *train, ascending);
+        return at;
+}
+
+resect_data *
+rs_draw_view(const resect_trial *t, size_t seed, double fraction, resect_error *err)
+{
+        const rs_draw *w = &t->draws[seed];
+        size_t *train = rs_alloc(rs_draw_count(t, seed, fraction) + 1, sizeof *train, err);
+        if (!train)
+                return NULL;
+        const size_t n = begin(t, w, fraction, train);
         resect_data *v =
                 resect_data_resplit(t->d, train, n, w->val, w->n_val, t->test_list, t->n_test, err);
         rs_free(train);
+        return v;
+}
+
+resect_data *
+rs_draw_search(const resect_trial *t, double fraction, size_t most, resect_error *err)
+{
+        const rs_draw *w = &t->draws[0];
+        const size_t classes = resect_data_class_count(t->d), n_train = w->starts[classes],
+                     all = n_train + w->n_val - rs_draw_count(t, 0, fraction);
+        const double share = all > most ? (double)most / (double)all : 1;
+        size_t *train = rs_alloc(n_train + 1, sizeof *train, err),
+               *val = train ? rs_alloc(all + 1, sizeof *val, err) : NULL, n_val = 0;
+        resect_data *v = NULL;
+        if (val) {
+                const size_t n = begin(t, w, fraction, train);
+                for (size_t c = 0; c < classes; c++) {
+                        const size_t held = w->val_starts[c + 1] - w->val_starts[c],
+                                     used = prefix(w->starts[c + 1] - w->starts[c], fraction),
+                                     left = w->starts[c + 1] - w->starts[c] - used,
+                                     k = prefix(held + left, share);
+                        for (size_t i = 0; i < k; i++)
+                                val[n_val++] = i < held ? w->val[w->val_starts[c] + i]
+                                                        : w->train[w->starts[c] + used + i - held];
+                }
+                v = resect_data_resplit(t->d, train, n, val, n_val, t->test_list, t->n_test, err);
+        }
+        rs_free(train);
+        rs_free(val);
         return v;
 }

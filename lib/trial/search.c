@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * The search for an arm's learning rate: every rate of the grid gets the same short lesson, on the
- * first seed's division, and the one that ends lowest by validation loss is taken (accuracy on few
- * pictures is too coarse to choose by). A rate that diverges is as bad as can be. When the best
+ * The search for an arm's learning rate: every rate of the grid gets the same short lesson, on a
+ * part of the first seed's training pictures, and the one that ends lowest by the loss on the
+ * others and the validation pictures is taken (accuracy on few pictures is too coarse to choose
+ * by). A rate that diverges is as bad as can be. When the best
  * lies at an edge, what is beyond might be better: the grid grows there, twice at most.
  */
 #include "base/clock.h"
@@ -166,7 +167,7 @@ rs_search(resect_trial *t, size_t arm, size_t worker, resect_error *err)
 {
         const double began = rs_now();
         search s = {.t = t, .arm = arm, .worker = worker};
-        resect_data *view = rs_draw_view(t, 0, part(t), err);
+        resect_data *view = rs_draw_search(t, part(t), MOST_PICTURES, err);
         s.view = view;
         s.rates = rs_alloc(t->o.n_rates + GROWTH, sizeof *s.rates, err);
         s.loss = s.rates ? rs_alloc(t->o.n_rates + GROWTH, sizeof *s.loss, err) : NULL;

@@ -38,6 +38,7 @@ typedef struct rs_draw {
         size_t *train;  /* class after class, each in the seed's order */
         size_t *starts; /* [classes + 1] where a class begins in it */
         size_t *val;
+        size_t *val_starts; /* likewise */
         size_t n_val;
 } rs_draw;
 
@@ -92,6 +93,10 @@ bool rs_draw_pool(resect_trial *t, resect_error *err) RESECT_MUST; /* fills test
 resect_data *rs_draw_view(const resect_trial *t, size_t seed, double fraction, resect_error *err)
         RESECT_MUST;
 size_t rs_draw_count(const resect_trial *t, size_t seed, double fraction); /* to train on */
+/* A fraction of the first seed's training pictures; of its others, the validation pictures first and then those it does not train on, at
+   most about so many validate. */
+resect_data *rs_draw_search(const resect_trial *t, double fraction, size_t most, resect_error *err)
+        RESECT_MUST;
 
 /* lesson.c: one training. */
 typedef struct rs_lesson {

@@ -181,22 +181,27 @@ judge_arm(rs_verdict *v, size_t arm, resect_error *err)
 
 enum among { ALL, SIMPLE, PRETRAINED };
 
+/* By validation accuracy at the largest fraction; equal by that, the lower loss is better. */
+static bool
+better(const rs_verdict *v, size_t a, size_t b)
+{
+        const size_t last = v->pub.fractions - 1;
+        const resect_verdict_cell *x = &v->cells[a * v->pub.fractions + last],
+                                  *y = &v->cells[b * v->pub.fractions + last];
+        return x->val > y->val || (x->val == y->val && x->val_loss < y->val_loss);
+}
+
 static int
 best(const rs_verdict *v, enum among which)
 {
-        const size_t last = v->pub.fractions - 1;
-        const resect_verdict_cell *most = NULL;
         int at = RESECT_ARM_NONE;
         for (size_t a = 0; a < v->pub.arms; a++) {
-                const resect_verdict_cell *c = &v->cells[a * v->pub.fractions + last];
-                if (!c->runs || (which == SIMPLE && !v->arm[a].simple) ||
+                if (!v->cells[(a + 1) * v->pub.fractions - 1].runs ||
+                        (which == SIMPLE && !v->arm[a].simple) ||
                         (which == PRETRAINED && !v->arm[a].pretrained))
                         continue;
-                if (!most || c->val > most->val ||
-                        (c->val == most->val && c->val_loss < most->val_loss)) {
-                        most = c;
+                if (at == RESECT_ARM_NONE || better(v, a, (size_t)at))
                         at = (int)a;
-                }
         }
         return at;
 }
@@ -290,12 +295,14 @@ proven(const rs_verdict *v, const resect_verdict_pair *q)
         return q->p > 1 - v->pub.level ? 0 : q->difference.value > 0 ? 1 : -1;
 }
 
+/* The best by validation of what is proven better than the reference, which is cheaper than all of
+ * them; the reference itself when nothing is. */
 static void
 choose(rs_verdict *v)
 {
         resect_verdict *p = &v->pub;
-        const resect_verdict_cell *w =
-                &v->cells[(size_t)p->winner * p->fractions + p->fractions - 1];
+        const size_t last = p->fractions - 1;
+        const resect_verdict_cell *w = &v->cells[(size_t)p->winner * p->fractions + last];
         p->chosen = p->reference;
         p->kind = RESECT_VERDICT_CHEAPER;
         bool ahead_of_all = p->n_pairs > 0;
@@ -304,15 +311,20 @@ choose(rs_verdict *v)
                 if (q->b != (size_t)p->reference)
                         continue;
                 ahead_of_all = ahead_of_all && proven(v, q) < 0;
-                if (q->a == (size_t)p->winner && proven(v, q) > 0) {
-                        p->chosen = p->winner;
+                if (proven(v, q) > 0 &&
+                        (p->kind != RESECT_VERDICT_PROVEN || better(v, q->a, (size_t)p->chosen))) {
+                        p->chosen = (int)q->a;
                         p->kind = RESECT_VERDICT_PROVEN;
                 }
         }
         if (p->chosen == p->reference && ahead_of_all)
                 p->kind = RESECT_VERDICT_PROVEN;
-        if (w->test.low <= p->chance)
-                p->kind = RESECT_VERDICT_CANNOT_TELL;
+        if (v->cells[(size_t)p->chosen * p->fractions + last].test.low <= p->chance) {
+                p->kind = w->test.low <= p->chance ? RESECT_VERDICT_CANNOT_TELL
+                                                   : RESECT_VERDICT_LEARNED;
+                if (p->kind == RESECT_VERDICT_LEARNED)
+                        p->chosen = p->winner;
+        }
         if (p->transfer_pair >= 0) {
                 const resect_verdict_pair *q = &v->pairs[p->transfer_pair];
                 int sign = proven(v, q) * ((int)q->a == p->scratch ? -1 : 1);

@@ -186,16 +186,29 @@ headline(speech *s)
 {
         const resect_verdict *p = &s->v->pub;
         const size_t c = (size_t)p->chosen, w = (size_t)p->winner, r = (size_t)p->reference;
-        const resect_verdict_pair *q = pair_of(s, w, r);
+        const resect_verdict_pair *q = pair_of(s, c != r ? c : w, r);
         if (p->kind == RESECT_VERDICT_CANNOT_TELL)
                 return cannot_tell(s);
         if (p->kind == RESECT_VERDICT_PROVEN && c != r)
                 return say(s,
                         "%s, %s percentage points more than %s, the best arm that only trains a "
-                        "classifier (%s to %s, p = %s).",
+                        "classifier (%s to %s, p = %s).%s",
                         beginning(s), size_of(s, q->difference.value), name(s, r),
                         points(s, q->difference.low), points(s, q->difference.high),
-                        chance(s, q->p));
+                        chance(s, q->p),
+                        w == c ? ""
+                               : say(s,
+                                         " %s was better on the validation pictures, but is not "
+                                         "proven better.",
+                                         name(s, w)));
+        if (p->kind == RESECT_VERDICT_LEARNED) {
+                const resect_crossed *cheap = &at_most_data(s, r)->test;
+                return say(s,
+                        "%s. %s, which is cheaper, is not shown to have learned anything: %s (%s "
+                        "to %s), and whoever always answers the commonest class gets %s.",
+                        beginning(s), name(s, r), share(s, cheap->value), share(s, cheap->low),
+                        share(s, cheap->high), share(s, p->chance));
+        }
         if (p->kind == RESECT_VERDICT_PROVEN)
                 return say(s, "%s, and every other arm is proven worse.", beginning(s));
         if (w != r && q)

@@ -30,6 +30,7 @@ typedef struct fake {
         double fractions[4];
         const fake_arm *arms;
         double luck;          /* standard deviation of the seeds' latent luck */
+        double arm_luck[4];   /* and what the first arms have beside it */
         size_t restarts;      /* passes; 0: none */
         double restart_gain;  /* latent */
         resect_data *data;
@@ -78,9 +79,9 @@ fake_outcomes(const fake *k, size_t arm, size_t fraction, size_t seed, double sh
 {
         const size_t n = resect_data_count(k->data, RESECT_TEST);
         resect_outcome *o = RS_NEW(&k->t->arena, n, resect_outcome, NULL);
-        const double share = k->arms[arm].right[fraction], sd = sqrt(1 + 0.25 + k->luck * k->luck),
+        const double share = k->arms[arm].right[fraction], luck = hypot(k->luck, arm < 4 ? k->arm_luck[arm] : 0), sd = sqrt(1 + 0.25 + luck * luck),
                      mean = (share > 0.9999 ? 9 : fake_latent(share) * sd) + shift +
-                            k->luck * rs_normal(5, rs_stream("luck", arm + 100 * salt, fraction), seed);
+                            luck * rs_normal(5, rs_stream("luck", arm + 100 * salt, fraction), seed);
         uint64_t ease = rs_stream("ease", 0, 0), own = rs_stream("own", arm * 8 + fraction, seed + 100 * salt);
         for (size_t i = 0; i < n; i++) {
                 int label = resect_data_label(k->data, RESECT_TEST, i);

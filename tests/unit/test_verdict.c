@@ -116,6 +116,51 @@ START_TEST(head_is_enough)
 }
 END_TEST
 
+/* The best by validation swings too much from seed to seed to be proven better; another arm is, and
+ * must not be passed over for the reference that it beats. */
+START_TEST(proven_beats_promising)
+{
+        static const fake_arm arms[] = {
+                {"scratch", all, false, false, {0.3, 0.5, 0.82}, 1, 300, 7.8},
+                {"head", classifier, true, true, {0.5, 0.5, 0.5}, 0.7, 12, 7.8},
+                {"tune", all, false, true, {0.7, 0.75, 0.8}, 0.99, 310, 7.8}};
+        fake k = world(arms, 3);
+        k.arm_luck[0] = 4;
+        resect_verdict *v = judged(&k);
+        ck_assert_int_eq(v->winner, 0);
+        ck_assert_int_eq(v->reference, 1);
+        ck_assert_int_eq(v->chosen, 2);
+        ck_assert_int_eq(v->kind, RESECT_VERDICT_PROVEN);
+        ck_assert(says(v, "Use tune"));
+        ck_assert(says(v, "percentage points more than head"));
+        ck_assert(says(v, "scratch was better on the validation pictures"));
+        over(&k, v);
+}
+END_TEST
+
+/* Of two that cannot be told apart, the cheaper is no good advice when it alone is not shown to
+ * have learned anything. */
+START_TEST(cheap_but_ignorant)
+{
+        static const fake_arm arms[] = {
+                {"head", classifier, true, true, {0.42, 0.42, 0.42}, 0.5, 12, 7.8},
+                {"tune", all, false, true, {0.45, 0.45, 0.5}, 0.99, 310, 7.8}};
+        fake k = world(arms, 2);
+        k.seeds = 3;
+        k.arm_luck[0] = 0.6;
+        resect_verdict *v = judged(&k);
+        ck_assert_int_eq(v->reference, 0);
+        ck_assert_double_le(v->cells[2].test.low, v->chance);
+        ck_assert_double_gt(v->cells[5].test.low, v->chance);
+        ck_assert_double_gt(v->pairs[0].p, 0.05);
+        ck_assert_int_eq(v->kind, RESECT_VERDICT_LEARNED);
+        ck_assert_int_eq(v->chosen, 1);
+        ck_assert(says(v, "Use tune"));
+        ck_assert(says(v, "not shown to have learned anything"));
+        over(&k, v);
+}
+END_TEST
+
 START_TEST(more_training_is_better)
 {
         static const fake_arm arms[] = {
@@ -261,5 +306,6 @@ START_TEST(figures_as_words)
 }
 END_TEST
 
-UNIT_MAIN("verdict", head_is_enough, more_training_is_better, useless_features, random_labels,
-        little_is_there, the_report_is_one_page, figures_as_words)
+UNIT_MAIN("verdict", head_is_enough, more_training_is_better, proven_beats_promising,
+        cheap_but_ignorant, useless_features, random_labels, little_is_there,
+        the_report_is_one_page, figures_as_words)
