@@ -41,6 +41,10 @@ static const resect_option options[] = {
                 "std=r,g,b channels=rgb|bgr; the model is set to another size"},
         {"restarts", "N",
                 "then: N more passes with the learning rate raised again, against N at a low one"},
+        {"probe", "FILE",
+                "what resect-probe --json said of MODEL and DATA: compare its ranking of depths "
+                "with "
+                "that of the arms truncate:K and tune"},
         {"journal", "FILE",
                 "remember every finished run here, and go on from here (default: with -o, the "
                 "report's "
@@ -273,31 +277,12 @@ print_table(const resect_trial *t, const resect_verdict *v)
         cli_table_print(table);
 }
 
-/* A word of a command line, as a shell would have to be given it. */
-static char *
-quoted(const char *word)
-{
-        static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                                    "-_./,:=+@";
-        char *out = cli_alloc(4 * strlen(word) + 3, 1), *to = out;
-        if (*word && strspn(word, plain) == strlen(word))
-                return strcpy(out, word);
-        *to++ = '\'';
-        for (; *word; word++) {
-                if (*word == '\'')
-                        to = stpcpy(to, "'\\'");
-                *to++ = *word;
-        }
-        strcpy(to, "'");
-        return out;
-}
-
 static void
 write_report(const resect_trial *t, const resect_verdict *v)
 {
         resect_error err;
-        char *model = quoted(cli_arg(0)), *data = quoted(cli_arg(1)),
-             *output = quoted(cli_output());
+        char *model = cli_quoted(cli_arg(0)), *data = cli_quoted(cli_arg(1)),
+             *output = cli_quoted(cli_output());
         const char *settings = cli_history();
         size_t size = strlen(settings) + strlen(model) + strlen(data) + strlen(output) + 16;
         char *command = cli_alloc(size, 1);
@@ -313,10 +298,10 @@ write_report(const resect_trial *t, const resect_verdict *v)
 }
 
 static void
-conclude(const resect_trial *t)
+conclude(const resect_trial *t, const resect_probe *probe)
 {
         resect_error err;
-        resect_verdict *v = resect_trial_judge(t, NULL, &err);
+        resect_verdict *v = resect_trial_judge(t, &(resect_judge_options){.probe = probe}, &err);
         if (!v)
                 cli_fail(NULL, &err);
         if (cli_output())
@@ -338,6 +323,9 @@ main(int argc, char **argv)
         lists l = {.text = NULL};
         cli_start(&tool, argc, argv);
         resect_model *m = cli_read_model(cli_arg(0));
+        resect_probe *probe = NULL;
+        if (cli_given("probe") && !(probe = resect_probe_read(cli_value("probe"), &err)))
+                cli_fail(cli_value("probe"), &err);
         resect_data *d = open_data(cli_arg(1));
         read_options(&o, &l, m, d);
         resect_trial *t = resect_trial_make(m, d, &o, &err);
@@ -354,8 +342,9 @@ main(int argc, char **argv)
         if (!ok)
                 cli_note("%s%s", err.msg, o.journal ? "; the same command goes on" : "");
         else
-                conclude(t);
+                conclude(t, probe);
         resect_trial_free(t);
+        resect_probe_free(probe);
         resect_data_free(d);
         resect_model_free(m);
         free(l.text);

@@ -55,6 +55,11 @@ verdict_json(const resect_trial *t, const resect_verdict *v)
         put(o, "lines", lines_json(v->lines, v->n_lines));
         put(o, "warnings", lines_json(v->warnings, v->n_warnings));
         put_real(o, "chance", v->chance);
+        if (v->depths) {
+                put_count(o, "probe_depths", v->depths);
+                put_real(o, "probe_rho", v->rho);
+                put_real(o, "probe_tau", v->tau);
+        }
         return o;
 }
 

@@ -6,6 +6,7 @@
 #ifndef RESECT_VERDICT_H
 #define RESECT_VERDICT_H
 
+#include "resect/probe.h"
 #include "resect/trial.h"
 
 #ifdef __cplusplus
@@ -83,6 +84,8 @@ typedef struct resect_verdict {
         int restart_arm;
         resect_crossed restart[2];        /* restarted less its own start, restarted less steady */
         double restart_p[2];              /* Holm's over the two */
+        size_t depths;                    /* at which a probe and arms that train everything (truncate:K, tune) can be compared; 0: no probe */
+        double rho, tau;                  /* rank correlations of the two (Spearman's, Kendall's tau-b); NAN when one of them ranks nothing, 0 below 2 depths */
         const size_t *confusion;          /* [classes, classes] of the chosen arm at the largest fraction, over its runs; row: label */
         const size_t *worst;              /* [n_worst] test pictures that the chosen arm gets wrong in most runs, the greatest mean loss first */
         size_t n_worst;
@@ -98,6 +101,7 @@ typedef struct resect_judge_options {
         size_t rounds;  /* 0: 9999, or 1999 for more than 2000 test pictures */
         uint64_t seed;
         size_t worst;   /* at most so many; 0: 24 */
+        const resect_probe *probe; /* what resect-probe said of the same model and data, to be compared with the trial; NULL: nothing. Borrowed for the call */
 } resect_judge_options;
 
 /* Judges the finished runs. options NULL: defaults. Fails with ARG when no arm has a finished run at the largest fraction. */

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: 0BSD
 libcore_la_SOURCES += \
+	lib/trial/agree.c \
 	lib/trial/arms.c \
 	lib/trial/draw.c \
 	lib/trial/journal.c \

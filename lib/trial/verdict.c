@@ -492,7 +492,7 @@ judge(rs_verdict *v, resect_error *err)
                 return false;
         choose(v);
         return follow_lead(v, err) && judge_restarts(v, err) && find_mistakes(v, err) &&
-               rs_verdict_words(v, err);
+               rs_verdict_agree(v, err) && rs_verdict_words(v, err);
 }
 
 resect_verdict *

@@ -468,6 +468,56 @@ restarts(speech *s)
                         p->restarts, size_of(s, fmax(start->detectable, steady->detectable))));
 }
 
+/* Arms whose best pass was the last, all in one warning. */
+static void
+still_learning(speech *s)
+{
+        const char *names = "";
+        size_t n = 0;
+        for (size_t a = 0; a < s->v->pub.arms; a++) {
+                const resect_trial_arm *arm = &s->v->arm[a];
+                if (!at_most_data(s, a)->runs || arm->epochs < 3 ||
+                        !(s->v->of[a].best_epoch > 0.95 * (double)arm->epochs))
+                        continue;
+                names = say(s, "%s%s%s (%.1f of %zu)", names, n++ ? ", " : "", arm->name,
+                        s->v->of[a].best_epoch, arm->epochs);
+        }
+        if (n)
+                warn(s, say(s,
+                                "The best pass was the last one, or nearly: %s; more passes may do "
+                                "better.",
+                                names));
+}
+
+/* Whether a look beforehand would have told as much. */
+static void
+agreement(speech *s)
+{
+        const resect_verdict *p = &s->v->pub;
+        if (!s->v->o.probe)
+                return;
+        if (p->depths < 2)
+                line(s, "resect-probe's ranking cannot be compared: that takes two arms that end "
+                        "at "
+                        "different depths and train everything (truncate:K, tune).");
+        else if (!isfinite(p->rho))
+                line(s, say(s,
+                                "resect-probe's ranking cannot be compared: at the %zu depths that "
+                                "were "
+                                "trained, it or the trial finds no difference.",
+                                p->depths));
+        else
+                line(s, say(s,
+                                "resect-probe ranked the %zu depths that were trained %s: "
+                                "Spearman's rho "
+                                "%.2f, Kendall's tau %.2f.",
+                                p->depths,
+                                p->rho > 0.5 ? "much as the trial does"
+                                : p->rho > 0 ? "a little like the trial"
+                                             : "otherwise than the trial",
+                                p->rho, p->tau));
+}
+
 static void
 cautions(speech *s)
 {
@@ -510,12 +560,8 @@ cautions(speech *s)
                                         "%s: %zu of its runs broke down and were judged by what "
                                         "they had kept before.",
                                         arm->name, of->diverged));
-                if (arm->epochs >= 3 && of->best_epoch > 0.95 * (double)arm->epochs)
-                        warn(s, say(s,
-                                        "%s: its best pass was the last one (%.1f of %zu on "
-                                        "average); more passes may do better.",
-                                        arm->name, of->best_epoch, arm->epochs));
         }
+        still_learning(s);
 }
 
 bool
@@ -530,6 +576,7 @@ rs_verdict_words(rs_verdict *v, resect_error *err)
         other_winners(&s);
         overfitting(&s);
         restarts(&s);
+        agreement(&s);
         cautions(&s);
         return s.ok;
 }

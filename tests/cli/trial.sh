@@ -52,6 +52,16 @@ same "$J" "$T/copy"
 figures "$T/rest.json" | cmp -s - "$T/whole"
 check "a whole journal gives the same again" test $? -eq 0
 
+# What a look beforehand says is compared with what was found.
+status 0 resect-probe "$M" "$T/data" --json
+mv "$T/out" "$T/probe.json"
+status 0 trial --arms head,tune,truncate:1 --probe "$T/probe.json"
+says "resect-probe"
+says "depths that were trained"
+status 0 trial --arms head --probe "$T/probe.json"
+says "ranking cannot be compared"
+refuses trial --arms head --probe "$M"
+
 # The report, its journal beside it.
 status 0 trial --arms scratch,head,tune -o "$T/trial.html"
 check "a page" grep -q '</html>' "$T/trial.html"
