@@ -21,7 +21,7 @@ for variant in v1 v1.5 v2; do
         status 0 resect-truncate --after layer1 --verify v.onnx -o cut.onnx
 done
 refuses resect-new resnet19
-says 'resnet152'
+says 'resnet18, 34, 50, 101 or 152'
 refuses resect-new
 refuses resect-new resnet18 --variant v3
 
