@@ -13,7 +13,9 @@
 #define RS_X86 1
 #endif
 
-#if defined(__clang__)
+#if defined(__SANITIZE_ADDRESS__)
+#define UNROLL /* checked loops, unrolled, take minutes to compile */
+#elif defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
 #else
 #define UNROLL _Pragma("GCC unroll 16")
