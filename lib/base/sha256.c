@@ -132,6 +132,8 @@ rs_sha256_add(rs_sha256 *s, const void *bytes, size_t n)
 {
         const unsigned char *p = bytes;
         size_t held = s->length % 64;
+        if (!n) /* bytes may be NULL then */
+                return;
         s->length += n;
         if (held) {
                 size_t take = 64 - held < n ? 64 - held : n;
