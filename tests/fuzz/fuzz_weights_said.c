@@ -18,8 +18,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 resect_error err = {0};
                 const char *why;
                 for (size_t i = 0; i < 5; i++)
-                        if (!rs_checkpoint_add(c, names[i], RESECT_FLOAT, 1, &one,
-                                    (rs_span){four, 4}, &err))
+                        if (!rs_checkpoint_add(
+                                    c, names[i], RESECT_FLOAT, 1, &one, (rs_span){four, 4}, &err))
                                 abort();
                 rs_span text = {data, size};
                 bool ok = job ? rs_keras_config(c, text, &err)
