@@ -112,8 +112,8 @@ static void
 choose_layers(struct see *s)
 {
         if (cli_given("layers")) {
-                char *list = cli_copy(cli_value("layers")); /* lives to the end */
-                for (char *save = NULL, *name = strtok_r(list, ",", &save); name;
+                s->layer_list = cli_copy(cli_value("layers"));
+                for (char *save = NULL, *name = strtok_r(s->layer_list, ",", &save); name;
                         name = strtok_r(NULL, ",", &save)) {
                         if (s->n_layers == SEE_LAYERS)
                                 cli_die("--layers: too many");
@@ -426,6 +426,7 @@ main(int argc, char **argv)
         free(s.names);
         free(s.numbers);
         free(s.wanted);
+        free(s.layer_list);
         free(s.map);
         resect_anatomy_free(s.a);
         resect_data_free((resect_data *)(uintptr_t)s.data);

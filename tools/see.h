@@ -24,6 +24,7 @@ struct see {
         const resect_summary *s;
         struct see_layer layers[SEE_LAYERS];
         size_t n_layers;
+        char *layer_list; /* whose names --layers gave; NULL: none */
         struct see_layer cam; /* where Grad-CAM looks; name NULL: nowhere */
         const char *end;      /* the value of the class scores or features */
         bool classes;         /* they are class scores */
