@@ -147,6 +147,15 @@ rs_json_string(rs_json *j)
         return (const char *)j->text.data;
 }
 
+void
+rs_json_text(rs_json *j, char *out, size_t size)
+{
+        const char *s = rs_json_string(j);
+        out[0] = '\0';
+        if (s && strlen(s) < size)
+                strcpy(out, s);
+}
+
 bool
 rs_json_natural(rs_json *j, uint64_t *out)
 {

@@ -19,6 +19,8 @@ bool rs_json_eat(rs_json *j, char c);
 /* The next string, with its escapes undone, NUL-terminated, in j->text until the next call. NUL bytes in it and what is not UTF-8
    are refused. NULL: see why. */
 const char *rs_json_string(rs_json *j);
+/* The same into out; empty where there is no string, or none that fits. */
+void rs_json_text(rs_json *j, char *out, size_t size);
 /* The next number, which must be a whole one, not negative and without exponent. */
 bool rs_json_natural(rs_json *j, uint64_t *out);
 /* A number as RFC 8259 has it, whatever the locale; and the same of a text that is nothing else, for words of other formats. */

@@ -34,15 +34,6 @@ struct describing {
         resect_error *err;
 };
 
-static void
-text(rs_json *j, char *out, size_t size)
-{
-        const char *s = rs_json_string(j);
-        out[0] = '\0';
-        if (s && strlen(s) < size)
-                strcpy(out, s);
-}
-
 static bool
 at(rs_json *j, char c)
 {
@@ -93,12 +84,12 @@ describe_config(struct describing *d, struct layer *l, int depth)
         if (!rs_json_eat(j, '{'))
                 return rs_json_skip(j) || true;
         while (rs_json_next(j, '}', &first)) {
-                text(j, key, sizeof key);
+                rs_json_text(j, key, sizeof key);
                 rs_json_eat(j, ':');
                 if (!strcmp(key, "name") && at(j, '"'))
-                        text(j, l->name, sizeof l->name);
+                        rs_json_text(j, l->name, sizeof l->name);
                 else if (!strcmp(key, "padding") && at(j, '"'))
-                        text(j, l->padding, sizeof l->padding);
+                        rs_json_text(j, l->padding, sizeof l->padding);
                 else if (!strcmp(key, "epsilon"))
                         number(j, &l->epsilon);
                 else if (!strcmp(key, "momentum"))
@@ -169,10 +160,10 @@ describe_layer(struct describing *d, int depth)
         if (depth > DEEPEST || !rs_json_eat(j, '{'))
                 return rs_json_skip(j) || true;
         while (rs_json_next(j, '}', &first)) {
-                text(j, key, sizeof key);
+                rs_json_text(j, key, sizeof key);
                 rs_json_eat(j, ':');
                 if (!strcmp(key, "class_name") && at(j, '"'))
-                        text(j, l.class, sizeof l.class);
+                        rs_json_text(j, l.class, sizeof l.class);
                 else if (!strcmp(key, "config")) {
                         if (!describe_config(d, &l, depth))
                                 return false;

@@ -32,15 +32,6 @@ struct reading {
         resect_error *err;
 };
 
-static void
-text(rs_json *j, char *out, size_t size)
-{
-        const char *s = rs_json_string(j);
-        out[0] = '\0';
-        if (s && strlen(s) < size)
-                strcpy(out, s);
-}
-
 /* {"eps": "2e-05", "stride": "(2, 2)", ...} */
 static void
 read_settings(rs_json *j, struct node *n)
@@ -53,9 +44,9 @@ read_settings(rs_json *j, struct node *n)
                 return;
         }
         while (rs_json_next(j, '}', &first)) {
-                text(j, key, sizeof key);
+                rs_json_text(j, key, sizeof key);
                 rs_json_eat(j, ':');
-                text(j, value, sizeof value);
+                rs_json_text(j, value, sizeof value);
                 if (!strcmp(key, "eps") && rs_decimal(value, &v) && v >= 0 && v <= 1)
                         n->eps = v;
                 else if (!strcmp(key, "momentum") && rs_decimal(value, &v) && v > 0 && v <= 1)
@@ -135,12 +126,12 @@ read_node(struct reading *r)
         if (!rs_json_eat(j, '{'))
                 return rs_json_skip(j) || true;
         while (rs_json_next(j, '}', &first)) {
-                text(j, key, sizeof key);
+                rs_json_text(j, key, sizeof key);
                 rs_json_eat(j, ':');
                 if (!strcmp(key, "op"))
-                        text(j, n.op, sizeof n.op);
+                        rs_json_text(j, n.op, sizeof n.op);
                 else if (!strcmp(key, "name"))
-                        text(j, n.name, sizeof n.name);
+                        rs_json_text(j, n.name, sizeof n.name);
                 else if (!strcmp(key, "param") || !strcmp(key, "attr") || !strcmp(key, "attrs"))
                         read_settings(j, &n);
                 else if (!strcmp(key, "inputs"))
@@ -183,7 +174,7 @@ rs_mxnet_symbol_take(rs_checkpoint *c, rs_span json, const char **why, resect_er
         else if (!rs_json_eat(j, '{'))
                 *why = "no JSON object";
         while (!*why && ok && rs_json_next(j, '}', &first)) {
-                text(j, key, sizeof key);
+                rs_json_text(j, key, sizeof key);
                 rs_json_eat(j, ':');
                 if (strcmp(key, "nodes") != 0 || !rs_json_eat(j, '['))
                         rs_json_skip(j);
