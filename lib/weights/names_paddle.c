@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
  * Paddle's two: paddle.vision (torchvision's names, another pair of statistics) and PaddleClas,
- * whose blocks are counted through all stages. Paddle's dense weights are [in, out]. Strides are
- * v1.5's.
+ * whose blocks are counted through all stages; its vd networks have a deep stem and an average pool
+ * before the shortcut's Conv, and only they have either. Paddle's dense weights are [in, out].
+ * Strides are v1.5's.
  */
 #include "weights/names.h"
 
@@ -44,6 +45,7 @@ const rs_scheme rs_scheme_paddleclas = {
                 [RS_HEAD] = "fc"},
         .deep_conv = {"stem.0.conv", "stem.1.conv", "stem.2.conv"},
         .deep_bn = {"stem.0.bn", "stem.1.bn", "stem.2.bn"},
+        .deep_pools = true,
         .slots = SLOTS,
         .head_in_out = true,
         .epsilon = 1e-5,

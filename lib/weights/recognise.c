@@ -285,7 +285,7 @@ try_scheme(const rs_checkpoint *c, const rs_scheme *s, rs_set *best, resect_erro
                                 rs_set set;
                                 l.net = (rs_net){.stem = stem,
                                         .preactivation = s->preactivation,
-                                        .down_pool = pooled};
+                                        .down_pool = s->deep_pools ? stem == 3 : pooled};
                                 strcpy(l.prefix, prefixes[i]);
                                 if (!first_block(&l, &width))
                                         continue;

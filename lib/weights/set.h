@@ -30,7 +30,8 @@ typedef struct rs_variant {
         rs_stride stride;
         rs_pool1 pool1;
         bool convs_end;             /* the 3x3 Convs with a stride are padded at their end alone */
-        bool has_stride, has_pool1; /* whether the network has any of which it could be said */
+        bool pooled;                /* an average pool stands before the shortcuts' Convs */
+        bool has_stride, has_pool1, has_pooled; /* whether the network has any of which it could be said */
 } rs_variant;
 
 typedef struct rs_set {

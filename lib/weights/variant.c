@@ -93,10 +93,22 @@ pad_convs(resect_model *m, rs_set *set, bool end, resect_error *err)
         return true;
 }
 
+/* Is there a shortcut with a Conv and a stride, before which a pool could stand? */
+static bool
+could_pool(const rs_net *net)
+{
+        for (int s = 2; s <= net->n_stages; s++)
+                if (net->down[s - 1])
+                        return true;
+        return false;
+}
+
 rs_variant
 rs_variant_of_model(const rs_set *set)
 {
-        rs_variant v = {.convs_end = strided(set, 0) && pads_at_end(strided(set, 0))};
+        rs_variant v = {.convs_end = strided(set, 0) && pads_at_end(strided(set, 0)),
+                .pooled = set->net.down_pool,
+                .has_pooled = could_pool(&set->net)};
         for (int s = 1; s <= set->net.n_stages; s++) {
                 const rs_ablock *first = block_at(set, s, 0),
                                 *last = block_at(set, s, set->net.blocks[s - 1] - 1);
@@ -133,8 +145,10 @@ rs_variant_of_scheme(const rs_scheme *s, const rs_net *net)
         return (rs_variant){.stride = s->stride,
                 .pool1 = s->pool1,
                 .convs_end = s->convs_end,
+                .pooled = s->deep_pools ? net->stem > 1 : s->pooled_conv && net->down_pool,
                 .has_stride = net->bottleneck || s->stride == RS_STRIDE_LAST,
-                .has_pool1 = true};
+                .has_pool1 = true,
+                .has_pooled = could_pool(net)};
 }
 
 /* What the file says of the Conv at a place; a stride of 0 when nothing. */
@@ -176,6 +190,7 @@ rs_variant_same(const rs_variant *a, const rs_variant *b)
 {
         bool strides = !a->has_stride || !b->has_stride || a->stride == b->stride;
         return strides && a->convs_end == b->convs_end &&
+               (!a->has_pooled || !b->has_pooled || a->pooled == b->pooled) &&
                (!a->has_pool1 || !b->has_pool1 || a->pool1 == b->pool1);
 }
 
@@ -191,13 +206,14 @@ rs_variant_words(const rs_variant *v, const rs_net *net, char out[128])
                                  : v->stride == RS_STRIDE_CONV1 ? "v1"
                                                                 : "slim";
         bool pads = net->n_stages > 1 && !net->down[1];
-        snprintf(out, 128, "%s (%s)%s%s%s",
+        snprintf(out, 128, "%s (%s)%s%s%s%s",
                 v->has_stride ? strides[v->stride] : "no stride to tell by", short_name,
                 v->has_pool1 ? pools[v->pool1] : "",
                 !v->convs_end              ? ""
                 : v->has_pool1 && v->pool1 ? ", strided 3x3 too"
                                            : ", strided 3x3 padded at its end",
-                pads ? ", shortcuts without weights" : "");
+                pads ? ", shortcuts without weights" : "",
+                v->has_pooled && v->pooled ? ", shortcuts with a pool" : "");
 }
 
 static bool
@@ -320,6 +336,10 @@ bool
 rs_variant_set(resect_model *m, rs_set *set, const rs_variant *want, resect_error *err)
 {
         rs_variant have = rs_variant_of_model(set);
+        if (have.has_pooled && want->has_pooled && have.pooled != want->pooled)
+                return rs_fail(err, RESECT_UNSUPPORTED,
+                        "the pools before the shortcuts' Convs are not put in or taken out "
+                        "(--into new makes the weights' own graph)");
         bool strides = have.has_stride && want->has_stride && have.stride != want->stride;
         bool basic = !have.has_stride && want->has_stride && want->stride == RS_STRIDE_LAST;
         if ((strides || basic) && !move_strides(m, set, want->stride, err))

@@ -152,6 +152,21 @@ status 0 resect-check "$T/moved.onnx"
 check 'the strides moved' sh -c "resect-info '$T/moved.onnx' | grep -q ' v1$'"
 refuses resect-convert --to npz:torchvision "$T/v1.onnx" -o "$T/no.npz"
 status 0 resect-convert --to npz:torchvision "$T/v1.onnx" -o "$T/yes.npz" --variant-from model
+
+# PaddleClas's vd has its pools in the shortcuts under the names of networks without: they are made, and never forgotten
+for kind in c d; do
+        resect-new resnet18$kind --blocks 1,1 --classes 3 --size 32 --seed 2 --quiet -o "$T/deep$kind.onnx"
+done
+status 0 resect-convert --to paddle:paddleclas "$T/deepd.onnx" -o "$T/vd.pdparams"
+status 0 resect-convert --weights "$T/vd.pdparams" --into new -o "$T/vd.onnx"
+check 'the pools are there' sh -c "resect-diff '$T/deepd.onnx' '$T/vd.onnx' | grep -q ' 0 beyond the tolerance'"
+status 2 resect-convert --weights "$T/vd.pdparams" --into "$T/deepc.onnx" -o "$T/no.onnx"
+says 'shortcuts with a pool'
+status 2 resect-convert --weights "$T/vd.pdparams" --into "$T/deepc.onnx" --variant-from weights -o "$T/no.onnx"
+says 'pools'
+status 2 resect-convert --to paddle:paddleclas "$T/deepc.onnx" -o "$T/no.pdparams"
+says 'shortcuts with a pool'
+check 'nothing is written' test ! -e "$T/no.pdparams"
 refuses resect-convert --weights "$T/v2.onnx" --into "$T/v15.onnx" -o "$T/no.onnx"
 says 'another network'
 refuses resect-convert --weights "$T/small.onnx" --into "$T/v15.onnx" -o "$T/no.onnx"

@@ -21,7 +21,7 @@ net_of(const rs_scheme *s, size_t depth, int stem)
                 .bottleneck = depths[depth].bottleneck,
                 .preactivation = s->preactivation,
                 .stem = stem,
-                .down_pool = stem == 3 && s->pooled_conv,
+                .down_pool = stem == 3 && (s->pooled_conv || s->deep_pools),
                 .data_norm = s->modules[RS_DATA_BN] != NULL,
                 .head = s->modules[RS_HEAD] != NULL,
                 .classes = 1000};
@@ -145,13 +145,14 @@ recognised(const rs_scheme *s, const rs_net *net, const char *prefix, bool blind
                 set.scheme->name, set.found, c->n_entries);
         ck_assert_msg(!strcmp(set.prefix, prefix), "%s: prefix '%s', not '%s'", s->name, set.prefix,
                 prefix);
-        ck_assert_msg(
-                set.net.n_stages == 4 && !memcmp(set.net.blocks, net->blocks, sizeof net->blocks) &&
-                        set.net.bottleneck == net->bottleneck &&
-                        !memcmp(set.net.down, net->down, sizeof net->down) &&
-                        set.net.preactivation == net->preactivation && set.net.stem == net->stem &&
-                        set.net.classes == (net->head ? net->classes : 0) &&
-                        set.net.data_norm == net->data_norm,
+        ck_assert_msg(set.net.n_stages == 4 &&
+                              !memcmp(set.net.blocks, net->blocks, sizeof net->blocks) &&
+                              set.net.bottleneck == net->bottleneck &&
+                              !memcmp(set.net.down, net->down, sizeof net->down) &&
+                              set.net.preactivation == net->preactivation &&
+                              set.net.stem == net->stem && set.net.down_pool == net->down_pool &&
+                              set.net.classes == (net->head ? net->classes : 0) &&
+                              set.net.data_norm == net->data_norm,
                 "%s: another network than %d layers, by %s", s->name, rs_net_depth(net),
                 set.scheme->name);
         /* Of two schemes that share all their names the first is taken. */
