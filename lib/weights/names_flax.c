@@ -25,19 +25,32 @@
 #define EITHER(name) "resnet/" name "|" name
 #define LAYER "encoder/stages/{s-1}/layers/{b}/"
 
+/* The Convs of a basic block stand in a list that nobody named, and are called layer_0 and layer_1;
+ * a bottleneck's are named 0, 1 and 2, as PyTorch's, which others take for basic blocks, too. */
+static bool
+layer(const char *v, const rs_net *net, const rs_place *at, int alternative, char *out, size_t size)
+{
+        (void)at;
+        if (strcmp(v, "l") != 0 || alternative > (net->bottleneck ? 0 : 1))
+                return false;
+        snprintf(out, size, "%s", net->bottleneck || alternative ? "" : "layer_");
+        return true;
+}
+
 const rs_scheme rs_scheme_flax = {
         .name = "flax",
         .help = "Hugging Face's FlaxResNet: "
                 "params/resnet/encoder/stages/0/layers/0/layer/0/convolution/kernel",
         .modules = {[RS_STEM_CONV] = EITHER("embedder/embedder/convolution"),
                 [RS_STEM_BN] = EITHER("embedder/embedder/normalization"),
-                [RS_CONV] = EITHER(LAYER "layer/{c-1}/convolution"),
-                [RS_BN] = EITHER(LAYER "layer/{c-1}/normalization"),
+                [RS_CONV] = EITHER(LAYER "layer/{l}{c-1}/convolution"),
+                [RS_BN] = EITHER(LAYER "layer/{l}{c-1}/normalization"),
                 [RS_DOWN_CONV] = EITHER(LAYER "shortcut/convolution"),
                 [RS_DOWN_BN] = EITHER(LAYER "shortcut/normalization"),
                 [RS_HEAD] = "classifier/1"},
         FLAX_SLOTS,
         .input = RS_INPUT_IMAGENET,
+        .variable = layer,
 };
 
 static bool

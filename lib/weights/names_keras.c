@@ -100,6 +100,9 @@ preact(const char *v, const rs_net *net, const rs_place *at, int alternative, ch
                 [RS_HEAD_WEIGHT] = "{m}/{m}/kernel:0|{m}/kernel:0|{m}/{m}/kernel|{m}/kernel",   \
                 [RS_HEAD_BIAS] = "{m}/{m}/bias:0|{m}/bias:0|{m}/{m}/bias|{m}/bias"}
 
+/* Keras 2.13 called the list otherwise. */
+#define LAYERS(name) "layers/" name "|_layer_checkpoint_dependencies/" name
+
 #define KERAS3_SLOTS                               \
         .slots = {[RS_CONV_WEIGHT] = "{m}/vars/0", \
                 [RS_CONV_BIAS] = "{m}/vars/1",     \
@@ -158,13 +161,13 @@ const rs_scheme rs_scheme_keras_v2 = {
 const rs_scheme rs_scheme_keras3 = {
         .name = "keras3",
         .help = "the same in Keras 3's .weights.h5: layers/conv2d_1/vars/0",
-        .modules = {[RS_STEM_CONV] = "layers/conv2d{n}",
-                [RS_STEM_BN] = "layers/batch_normalization{n}",
-                [RS_CONV] = "layers/conv2d{n}",
-                [RS_BN] = "layers/batch_normalization{n}",
-                [RS_DOWN_CONV] = "layers/conv2d{n}",
-                [RS_DOWN_BN] = "layers/batch_normalization{n}",
-                [RS_HEAD] = "layers/dense"},
+        .modules = {[RS_STEM_CONV] = LAYERS("conv2d{n}"),
+                [RS_STEM_BN] = LAYERS("batch_normalization{n}"),
+                [RS_CONV] = LAYERS("conv2d{n}"),
+                [RS_BN] = LAYERS("batch_normalization{n}"),
+                [RS_DOWN_CONV] = LAYERS("conv2d{n}"),
+                [RS_DOWN_BN] = LAYERS("batch_normalization{n}"),
+                [RS_HEAD] = LAYERS("dense")},
         KERAS3_SLOTS,
         V1,
         .variable = number_v1,
@@ -173,12 +176,12 @@ const rs_scheme rs_scheme_keras3 = {
 const rs_scheme rs_scheme_keras3_v2 = {
         .name = "keras3-v2",
         .help = "version 2 in Keras 3's .weights.h5: layers/batch_normalization_2/vars/0",
-        .modules = {[RS_STEM_CONV] = "layers/conv2d{n}",
-                [RS_CONV] = "layers/conv2d{n}",
-                [RS_BN] = "layers/batch_normalization{n}",
-                [RS_DOWN_CONV] = "layers/conv2d{n}",
-                [RS_NORM] = "layers/batch_normalization{n}",
-                [RS_HEAD] = "layers/dense"},
+        .modules = {[RS_STEM_CONV] = LAYERS("conv2d{n}"),
+                [RS_CONV] = LAYERS("conv2d{n}"),
+                [RS_BN] = LAYERS("batch_normalization{n}"),
+                [RS_DOWN_CONV] = LAYERS("conv2d{n}"),
+                [RS_NORM] = LAYERS("batch_normalization{n}"),
+                [RS_HEAD] = LAYERS("dense")},
         KERAS3_SLOTS,
         V2,
         .variable = number_v2,

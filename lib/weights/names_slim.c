@@ -53,7 +53,7 @@ const rs_scheme rs_scheme_slim = {
                 [RS_DOWN_BN] = "block{s}/unit_{b+1}/{kind}_v1/shortcut/BatchNorm",
                 [RS_HEAD] = "logits"},
         SLIM_SLOTS,
-        .input = "size=224x224 resize=256 mean=0.485019608,0.457921569,0.407607843 std="
+        .input = "size=224x224 resize=256 mean=0.485019608,0.457960784,0.407607843 std="
                  "0.00392156862745098,0.00392156862745098,0.00392156862745098",
         .variable = variable,
 };
