@@ -50,6 +50,8 @@ libcore_la_SOURCES += \
 	lib/weights/sstable.c lib/weights/sstable.h \
 	lib/weights/tf.c lib/weights/tf.h \
 	lib/weights/tf_slices.c \
+	lib/weights/tf_v1.c \
+	lib/weights/tf_words.c \
 	lib/weights/tf_write.c \
 	lib/weights/torch.c lib/weights/torch.h \
 	lib/weights/torch_tensor.c \

@@ -17,54 +17,9 @@
 #include "tensor/dtype.h"
 #include "weights/sstable.h"
 
-enum { SHARDS_MAX = 1024, SLICES_MAX = 65536, KEY_MAX = 4096, NAMES_TOTAL = 32 << 20 };
-
-/* DataType of tensorflow/core/framework/types.proto. */
-static const struct {
-        uint64_t code;
-        int32_t dtype;
-} types[] = {{1, RESECT_FLOAT}, {2, RESECT_DOUBLE}, {3, RESECT_INT32}, {4, RESECT_UINT8},
-        {5, RESECT_INT16}, {6, RESECT_INT8}, {8, RESECT_COMPLEX64}, {9, RESECT_INT64},
-        {10, RESECT_BOOL}, {14, RESECT_BFLOAT16}, {17, RESECT_UINT16}, {18, RESECT_COMPLEX128},
-        {19, RESECT_FLOAT16}, {22, RESECT_UINT32}, {23, RESECT_UINT64}, {24, RESECT_FLOAT8E5M2},
-        {25, RESECT_FLOAT8E4M3FN}};
-enum { N_TYPES = sizeof types / sizeof *types, DT_STRING = 7 };
+enum { SHARDS_MAX = 1024, KEY_MAX = RS_TF_NAME_MAX, NAMES_TOTAL = RS_TF_NAMES_TOTAL };
 
 static const char object_graph[] = "_CHECKPOINTABLE_OBJECT_GRAPH";
-
-int32_t
-rs_tf_dtype(uint64_t type)
-{
-        for (size_t i = 0; i < N_TYPES; i++)
-                if (types[i].code == type)
-                        return types[i].dtype;
-        return 0;
-}
-
-uint64_t
-rs_tf_type(int32_t dtype)
-{
-        for (size_t i = 0; i < N_TYPES; i++)
-                if (types[i].dtype == dtype)
-                        return types[i].code;
-        return 0;
-}
-
-size_t
-rs_tf_prefix(const char *path)
-{
-        size_t n = strlen(path), i = sizeof RS_TF_INDEX - 1, d = sizeof RS_TF_DATA - 1;
-        if (n > i && !strcmp(path + n - i, RS_TF_INDEX))
-                return n - i;
-        if (n <= d)
-                return n;
-        for (size_t k = 0; k < d; k++) {
-                char want = RS_TF_DATA[k], got = path[n - d + k];
-                if (want >= '0' && want <= '9' ? got < '0' || got > '9' : got != want)
-                        return n;
-        }
-        return n - d;
-}
 
 /* Reading */
 
@@ -74,12 +29,9 @@ struct reading {
         const rs_input **shards; /* NULL: not opened yet */
         uint64_t n_shards;       /* 0: no header has come */
         size_t named;
-        rs_map full_names; /* of keys, from the graph of objects */
-        bool wants_graph;  /* the first of two walks looks for that and for slices alone */
-        struct slice {
-                rs_span key, value;
-        } * slices; /* parts of variables, by ascending key */
-        size_t n_slices, slices_cap;
+        rs_map full_names;    /* of keys, from the graph of objects */
+        bool wants_graph;     /* the first of two walks looks for that and for slices alone */
+        rs_tf_records slices; /* parts of variables */
 };
 
 /* Where a tensor's bytes are, and what their checksum must be. */
@@ -89,46 +41,29 @@ struct place {
 };
 
 static bool
-fetch(const rs_entry *e, rs_arena *scratch, rs_span *out, resect_error *err)
+get(const void *from, rs_arena *scratch, rs_span *out, resect_error *err)
 {
-        const struct place *p = e->ctx;
+        const struct place *p = from;
         (void)scratch;
         *out = p->bytes;
         return rs_crc32c_mask(rs_crc32c(0, p->bytes.data, p->bytes.size)) == p->crc ||
-               rs_fail(err, RESECT_FORMAT, "%s: the checksum is wrong", e->name);
+               rs_fail(err, RESECT_FORMAT, "the checksum is wrong");
 }
 
-/* BundleEntryProto, and what it takes of TensorShapeProto. */
+static bool
+fetch(const rs_entry *e, rs_arena *scratch, rs_span *out, resect_error *err)
+{
+        return get(e->ctx, scratch, out, err) || rs_fail_at(err, "%s", e->name);
+}
+
+/* BundleEntryProto. */
 struct bundle_entry {
         uint64_t type, shard, offset, size;
         uint32_t crc;
-        bool unknown_rank;
         size_t slices; /* how many it is saved in; 0: in one piece */
         rs_span wire;
-        int rank;
-        int64_t dims[RESECT_RANK_MAX + 1];
+        rs_tf_shape shape;
 };
-
-static bool
-parse_shape(rs_span s, struct bundle_entry *e)
-{
-        rs_field f, d;
-        while (rs_wire_next(&s, &f)) {
-                e->unknown_rank |= f.number == 3 && f.type == RS_WIRE_VARINT && f.value;
-                if (f.number != 2 || f.type != RS_WIRE_LEN)
-                        continue;
-                uint64_t size = 0;
-                rs_span dim = f.body;
-                while (rs_wire_next(&dim, &d))
-                        if (d.number == 1 && d.type == RS_WIRE_VARINT)
-                                size = d.value;
-                if (dim.size || size > INT64_MAX)
-                        return false;
-                if (e->rank <= RESECT_RANK_MAX)
-                        e->dims[e->rank++] = (int64_t)size;
-        }
-        return s.size == 0;
-}
 
 static bool
 parse_entry(rs_span s, struct bundle_entry *e)
@@ -140,7 +75,7 @@ parse_entry(rs_span s, struct bundle_entry *e)
                 if (f.number == 1 && number)
                         e->type = f.value;
                 else if (f.number == 2 && f.type == RS_WIRE_LEN) {
-                        if (!parse_shape(f.body, e))
+                        if (!rs_tf_shape_parse(f.body, &e->shape))
                                 return false;
                 } else if (f.number == 3 && number)
                         e->shard = f.value;
@@ -175,8 +110,7 @@ read_header(struct reading *r, rs_span s, resect_error *err)
         }
         if (old)
                 return rs_fail(err, RESECT_UNSUPPORTED,
-                        "a TensorFlow checkpoint of version 1, which is not read; "
-                        "tf.train.Saver writes version 2");
+                        "a TensorFlow checkpoint of version 1 (--format tf-v1)");
         if (s.size)
                 return rs_fail(err, RESECT_FORMAT, "a table, but not TensorFlow's");
         if (shards == 0 || shards > SHARDS_MAX || big || consumer > 1)
@@ -211,191 +145,64 @@ bytes_of(struct reading *r, const struct bundle_entry *e, rs_span *out, resect_e
         return true;
 }
 
-/* Whether it is a variable of an optimiser, or of the training: beside `x` stands `x/Momentum`. */
-static const char *
-no_weight(const struct reading *r, const char *name)
-{
-        static const char *const slots[] = {"Momentum", "Adam", "Adam_1", "RMSProp", "RMSProp_1",
-                "Adagrad", "Ftrl", "Ftrl_1", "ExponentialMovingAverage",
-                "AdamWeightDecayOptimizer"};
-        const char *last = strrchr(name, '/');
-        char base[KEY_MAX + 1];
-        if (strstr(name, "/.OPTIMIZER_SLOT/") || !strncmp(name, "optimizer/", 10))
-                return "the optimiser's state";
-        if (!strncmp(name, "save_counter/", 13) || !strcmp(name, "global_step"))
-                return "a count of steps";
-        if (!strcmp(last ? last + 1 : name, "mean_rgb"))
-                return "the pictures' mean";
-        for (size_t i = 0; last && i < sizeof slots / sizeof *slots; i++)
-                if (!strcmp(last + 1, slots[i])) {
-                        memcpy(base, name, (size_t)(last - name));
-                        base[last - name] = '\0';
-                        return rs_checkpoint_find(r->c, base) ? "the optimiser's state" : NULL;
-                }
-        return NULL;
-}
-
-/* A variable in parts along one axis, which stand beside each other in each of the rows before it.
- */
-struct parts {
-        size_t n, rows;
-        struct part {
-                struct place place;
-                size_t run; /* bytes in a row */
-        } at[];
-};
-
 static bool
 fetch_parts(const rs_entry *e, rs_arena *scratch, rs_span *out, resect_error *err)
 {
-        const struct parts *p = e->ctx;
-        unsigned char *to = rs_arena_alloc(scratch, e->bytes, 1, err);
-        *out = (rs_span){to, e->bytes};
-        for (size_t i = 0; to && i < p->n; i++) {
-                const struct place *x = &p->at[i].place;
-                if (rs_crc32c_mask(rs_crc32c(0, x->bytes.data, x->bytes.size)) != x->crc)
-                        return rs_fail(err, RESECT_FORMAT, "%s: the checksum is wrong", e->name);
-        }
-        for (size_t row = 0, at = 0; to && row < p->rows; row++)
-                for (size_t i = 0; i < p->n; at += p->at[i++].run)
-                        memcpy(to + at, p->at[i].place.bytes.data + row * p->at[i].run,
-                                p->at[i].run);
-        return to;
-}
-
-/* The entry that holds a slice. */
-static bool
-find_slice(const struct reading *r, const char *key, const rs_tf_slice *s, struct bundle_entry *e,
-        resect_error *err)
-{
-        rs_buf b = {0};
-        size_t low = 0, high = r->n_slices;
-        rs_tf_slice_key(&b, key, s);
-        if (b.oom) {
-                rs_buf_free(&b);
-                return rs_fail_nomem(err);
-        }
-        bool found = false;
-        while (low < high && !found) {
-                size_t mid = low + (high - low) / 2;
-                const rs_span *k = &r->slices[mid].key;
-                size_t n = k->size < b.size ? k->size : b.size;
-                int order = memcmp(k->data, b.data, n);
-                order = order ? order : (k->size > b.size) - (k->size < b.size);
-                if (order == 0)
-                        found = parse_entry(r->slices[mid].value, e) ||
-                                rs_fail(err, RESECT_FORMAT, "a part of it is damaged");
-                if (order == 0 && !found)
-                        break;
-                if (order < 0)
-                        low = mid + 1;
-                else
-                        high = mid;
-        }
-        rs_buf_free(&b);
-        return found || rs_fail(err, RESECT_FORMAT, "a part of it is missing");
-}
-
-static bool
-part_wrong(resect_error *err)
-{
-        return rs_fail(
-                err, RESECT_UNSUPPORTED, "its parts do not lie beside each other along one axis");
+        return rs_tf_parts_fetch(e->ctx, e->bytes, scratch, out, get, err) ||
+               rs_fail_at(err, "%s", e->name);
 }
 
 static bool
 take_slices(struct reading *r, const char *key, const char *name, int32_t dtype,
         const struct bundle_entry *e, resect_error *err)
 {
-        size_t count, bytes, size, rows = 1, i = 0;
-        int axis = -1;
-        int64_t next = 0;
-        rs_span wire = e->wire;
+        size_t count, bytes;
+        rs_span wire = e->wire, value;
         rs_field f;
         rs_tf_slice s;
-        if (e->rank > RESECT_RANK_MAX ||
-                !rs_tensor_extent(dtype, e->rank, e->dims, &count, &bytes, NULL))
+        if (e->shape.rank > RESECT_RANK_MAX ||
+                !rs_tensor_extent(dtype, e->shape.rank, e->shape.dims, &count, &bytes, NULL))
                 return rs_fail(err, RESECT_FORMAT, "a shape that no file can hold");
-        if (e->slices > SLICES_MAX)
-                return rs_fail(err, RESECT_UNSUPPORTED, "more than %d parts", SLICES_MAX);
-        if (!rs_mul(e->slices, sizeof(struct part), &size) ||
-                !rs_add(size, sizeof(struct parts), &size))
-                return rs_fail_nomem(err);
-        struct parts *p = rs_arena_alloc(&r->c->arena, size, 1, err);
-        if (!p)
+        rs_tf_parts *p = rs_tf_parts_make(&r->c->arena, e->slices, err);
+        struct place *places = p ? RS_NEW(&r->c->arena, e->slices, struct place, err) : NULL;
+        if (!places)
                 return false;
         while (rs_wire_next(&wire, &f)) {
                 struct bundle_entry part;
-                size_t part_count, part_bytes;
+                int64_t dims[RESECT_RANK_MAX];
                 if (f.number != 7 || f.type != RS_WIRE_LEN)
                         continue;
-                if (!rs_tf_slice_parse(f.body, &s) || s.rank != e->rank)
+                if (!rs_tf_slice_parse(f.body, &s))
                         return rs_fail(err, RESECT_FORMAT, "a part of it is damaged");
-                int64_t dims[RESECT_RANK_MAX], length = -1;
-                for (int d = 0; d < s.rank; d++) {
-                        dims[d] = e->dims[d];
-                        if (s.at[d].length < 0 || (!s.at[d].start && s.at[d].length == e->dims[d]))
-                                continue;
-                        if ((axis >= 0 && axis != d) || length >= 0 || s.at[d].start != next)
-                                return part_wrong(err);
-                        axis = d;
-                        dims[d] = length = s.at[d].length;
-                }
-                if (length < 0 && e->slices > 1)
-                        return part_wrong(err);
-                if (length > 0 && __builtin_add_overflow(next, length, &next))
-                        return part_wrong(err);
-                if (!find_slice(r, key, &s, &part, err) ||
-                        !bytes_of(r, &part, &p->at[i].place.bytes, err))
+                if (!rs_tf_parts_add(p, &s, &e->shape, dims, err) ||
+                        !rs_tf_records_find(&r->slices, key, &s, &value, err))
+                        return false;
+                if (!parse_entry(value, &part))
+                        return rs_fail(err, RESECT_FORMAT, "a part of it is damaged");
+                if (!bytes_of(r, &part, &places[p->n - 1].bytes, err))
                         return false;
                 if (part.type != e->type || part.slices ||
-                        !rs_tensor_extent(dtype, s.rank, dims, &part_count, &part_bytes, NULL) ||
-                        part_bytes != part.size)
+                        !rs_tensor_extent(dtype, s.rank, dims, &count, &bytes, NULL) ||
+                        bytes != part.size)
                         return rs_fail(err, RESECT_FORMAT, "a part of it has another shape");
-                p->at[i].place.crc = part.crc;
-                p->at[i++].run = part_bytes;
+                places[p->n - 1].crc = part.crc;
+                p->at[p->n - 1].from = &places[p->n - 1];
         }
-        if (i != e->slices || (axis >= 0 && next != e->dims[axis]))
-                return part_wrong(err);
-        for (int d = 0; d < axis; d++)
-                rows *= (size_t)e->dims[d]; /* no more than count */
-        for (size_t k = 0; k < i && rows > 1; k++)
-                p->at[k].run /= rows;
-        p->n = i;
-        p->rows = rows;
-        return rs_checkpoint_add_lazy(r->c, name, dtype, e->rank, e->dims, fetch_parts, p, err);
-}
-
-/* A part of a variable, kept until the variable comes. */
-static bool
-keep_slice(struct reading *r, rs_span key, rs_span value, resect_error *err)
-{
-        if (r->n_slices == r->slices_cap) {
-                size_t cap = r->slices_cap * 2 + 64;
-                struct slice *more = rs_grow(r->slices, cap, sizeof *more, err);
-                if (!more)
-                        return false;
-                r->slices = more;
-                r->slices_cap = cap;
-        }
-        char *copy = rs_arena_alloc(&r->c->arena, key.size, 1, err);
-        if (!copy)
-                return false;
-        memcpy(copy, key.data, key.size);
-        r->slices[r->n_slices++] = (struct slice){{(unsigned char *)copy, key.size}, value};
-        return true;
+        return rs_tf_parts_end(p, &e->shape, rs_dtype_bits(dtype) / 8, err) &&
+               rs_checkpoint_add_lazy(
+                       r->c, name, dtype, e->shape.rank, e->shape.dims, fetch_parts, p, err);
 }
 
 static bool
 take_tensor(struct reading *r, const char *key, const struct bundle_entry *e, resect_error *err)
 {
         int32_t dtype = rs_tf_dtype(e->type);
-        const char *full = rs_map_get(&r->full_names, key), *why = no_weight(r, key);
+        const char *full = rs_map_get(&r->full_names, key), *why = rs_tf_no_weight(r->c, key);
         if (why)
                 return rs_checkpoint_skip(r->c, key, err, "%s", why);
-        if (!dtype || e->unknown_rank)
+        if (!dtype || e->shape.unknown_rank)
                 return rs_checkpoint_skip(r->c, key, err,
-                        e->type == DT_STRING ? "text" : "elements of TensorFlow's type %llu",
+                        e->type == RS_TF_STRING ? "text" : "elements of TensorFlow's type %llu",
                         (unsigned long long)e->type);
         if (e->slices)
                 return take_slices(r, key, full ? full : key, dtype, e, err);
@@ -405,12 +212,13 @@ take_tensor(struct reading *r, const char *key, const struct bundle_entry *e, re
                 return false;
         p->crc = e->crc;
         /* a rank or a shape that does not do is the checkpoint's to refuse */
-        if (e->rank <= RESECT_RANK_MAX &&
-                rs_tensor_extent(dtype, e->rank, e->dims, &count, &bytes, NULL) && bytes != e->size)
+        if (e->shape.rank <= RESECT_RANK_MAX &&
+                rs_tensor_extent(dtype, e->shape.rank, e->shape.dims, &count, &bytes, NULL) &&
+                bytes != e->size)
                 return rs_fail(err, RESECT_FORMAT, "%llu bytes of data for a shape that takes %zu",
                         (unsigned long long)e->size, bytes);
         return rs_checkpoint_add_lazy(
-                r->c, full ? full : key, dtype, e->rank, e->dims, fetch, p, err);
+                r->c, full ? full : key, dtype, e->shape.rank, e->shape.dims, fetch, p, err);
 }
 
 /* SavedTensor of TrackableObjectGraph: full_name is 2, checkpoint_key 3. */
@@ -439,8 +247,8 @@ read_graph(struct reading *r, const struct bundle_entry *e, resect_error *err)
         rs_span bytes;
         rs_field node, attribute;
         uint64_t length;
-        if (e->type != DT_STRING || e->rank || !bytes_of(r, e, &bytes, err))
-                return e->type != DT_STRING || e->rank;
+        if (e->type != RS_TF_STRING || e->shape.rank || !bytes_of(r, e, &bytes, err))
+                return e->type != RS_TF_STRING || e->shape.rank;
         if (!rs_wire_varint(&bytes, &length) || bytes.size < 4 || length != bytes.size - 4)
                 return true;
         bytes = (rs_span){bytes.data + 4, bytes.size - 4};
@@ -468,9 +276,10 @@ visit(void *ctx, rs_span key, rs_span value, resect_error *err)
                 key.size == sizeof object_graph - 1 && !memcmp(key.data, object_graph, key.size);
         if (r->wants_graph && key.data[0] == 0) {
                 r->named += key.size;
-                return r->named > NAMES_TOTAL ? rs_fail(err, RESECT_UNSUPPORTED,
-                                                        "names of more than %d bytes", NAMES_TOTAL)
-                                              : keep_slice(r, key, value, err);
+                return r->named > NAMES_TOTAL
+                               ? rs_fail(err, RESECT_UNSUPPORTED, "names of more than %d bytes",
+                                         NAMES_TOTAL)
+                               : rs_tf_records_add(&r->slices, &r->c->arena, key, value, err);
         }
         if (r->wants_graph && !graph)
                 return true;
@@ -515,13 +324,12 @@ read(rs_checkpoint *c, const rs_input *in, resect_error *err)
         if (ok && !r.n_shards)
                 ok = rs_fail(err, RESECT_FORMAT, "a table, but not TensorFlow's: it has no header");
         rs_map_free(&r.full_names);
-        rs_free(r.slices);
+        rs_free(r.slices.list);
         return ok || rs_fail_at(err, "%s", c->path);
 }
 
 /* A table's first entry is the header: nothing shared, an empty key, and a message that begins with
- * the number of files; in version 1, a message of messages. The name counts, too: files of data
- * have no other mark. */
+ * the number of files. The name counts, too: files of data have no other mark. */
 static bool
 sniff(const unsigned char *head, size_t size, const char *path)
 {
@@ -536,9 +344,8 @@ sniff(const unsigned char *head, size_t size, const char *path)
         if (path[n] == '.')
                 return true;
         rs_span at = {head + 2, size - 2};
-        return rs_wire_varint(&at, &length) && at.size > 4 && length > 1 &&
-               ((at.data[0] == 0x08 && at.data[2] == 0x1a) ||
-                       (at.data[0] == 0x0a && (at.data[2] == 0x0a || at.data[3] == 0x0a)));
+        return rs_wire_varint(&at, &length) && at.size > 4 && length > 1 && at.data[0] == 0x08 &&
+               at.data[2] == 0x1a;
 }
 
 static void

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include "base/crc32c.h"
 #include "onnx/wire.h"
 #include "tensor/dtype.h"
@@ -110,6 +111,15 @@ write_index(rs_output *out, struct written *list, size_t n, resect_error *err)
         return ok;
 }
 
+/* Which file it is that has a name; 0: none. A close that fails may have given it its name, and
+ * only not have known whether that is on the disk. */
+static ino_t
+file_number(const char *path)
+{
+        struct stat st;
+        return stat(path, &st) == 0 ? st.st_ino : 0;
+}
+
 /* Neither file appears before both are written; the index comes last, for without it there is no
  * checkpoint. */
 static bool
@@ -127,13 +137,14 @@ write_files(const char *prefix, struct written *list, size_t n, resect_error *er
                      (index ? write_index : write_data)(out[index], list, n, err);
         }
         if (ok) {
-                ok = rs_output_close(out[0], err);
-                out[0] = NULL;
-        }
-        if (ok) {
-                ok = rs_output_close(out[1], err);
-                out[1] = NULL;
-                if (!ok)
+                bool placed[2] = {false};
+                for (int index = 0; ok && index < 2; index++) {
+                        ino_t before = file_number(path[index]);
+                        ok = rs_output_close(out[index], err);
+                        out[index] = NULL;
+                        placed[index] = file_number(path[index]) != before;
+                }
+                if (placed[0] && !placed[1])
                         remove(path[0]); /* values that nothing names */
         }
         rs_output_abandon(out[0]);

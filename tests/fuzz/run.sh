@@ -20,14 +20,15 @@ weights_pickle)
         libs="-lz -lm -lpthread"
         flags="$flags -DFUZZ_ALONE"
         ;;
-weights_flax | weights_tf | weights_h5 | weights_mxnet | weights_caffe | weights_ncnn | weights_safetensors | weights_npz | weights_said)
+weights_flax | weights_tf | weights_tf_v1 | weights_h5 | weights_mxnet | weights_caffe | weights_ncnn | weights_safetensors | weights_npz | weights_said)
         w=$src/lib/weights
         code="$src/lib/base/error.c $src/lib/base/mem.c $src/lib/base/map.c $src/lib/io/beneath.c $src/lib/io/fd.c
                 $src/lib/io/gunzip.c $src/lib/io/input.c $src/lib/io/output.c $src/lib/onnx/wire.c $src/lib/tensor/dtype.c
                 $w/checkpoint.c $w/json.c"
         case $part in
         weights_flax) code="$code $w/flax.c $w/flax_write.c $w/msgpack.c" ;;
-        weights_tf) code="$code $w/tf.c $w/tf_slices.c $w/tf_write.c $w/sstable.c" ;;
+        weights_tf) code="$code $w/tf.c $w/tf_slices.c $w/tf_words.c $w/tf_write.c $w/sstable.c" ;;
+        weights_tf_v1) code="$code $w/tf_v1.c $w/tf_slices.c $w/tf_words.c $w/sstable.c" ;;
         weights_h5) code="$code $w/h5_answer.c $w/keras_config.c" ;;
         weights_mxnet) code="$code $w/mxnet.c $w/mxnet_symbol.c" ;;
         weights_caffe) code="$code $w/caffe.c $w/caffe_write.c" ;;

@@ -221,6 +221,7 @@ case("caffe-shape.caffemodel", field(100, layer + field(7, field(7, field(1, b"\
 case("caffe-nested.caffemodel", field(100, layer + b"\x0b" * 100_000))
 case("paddle-code.pdparams", pickles["m32-reduce"], "any")
 case("tf.index", b"\0\0\6\x08\1\x1a\2\x08\1" + b"\xff" * 100)
+case("tf-v1.ckpt", b"\0\0\x0a\x0a\x08\x0a\6\x0a\4conv" + b"\xff" * 100)
 case("ncnn.param", b"7767517\n99999999999 1\n")
 case("ncnn-count.param", b"7767517\n1000000 1\nInput a 0 1 a\n")
 

@@ -102,10 +102,20 @@ def messages():
     message("Header", (1, ("num_shards", INT32, 0)), (2, ("endianness", INT32, 0)), (3, ("version", "VersionDef", 0)))
     message("Entry", (1, ("dtype", INT32, 0)), (2, ("shape", "Shape", 0)), (3, ("shard_id", INT32, 0)),
             (4, ("offset", INT64, 0)), (5, ("size", INT64, 0)), (6, ("crc32c", FIXED32, 0)))
+    # version 1: saved_tensor_slice.proto, tensor_slice.proto, and of tensor.proto what values are in
+    FLOAT, DOUBLE, BYTES = 2, 1, 12
+    message("Extent", (1, ("start", INT64, 0)), (2, ("length", INT64, 0)))
+    message("Slice", (1, ("extent", "Extent", 1)))
+    message("Meta", (1, ("name", STRING, 0)), (2, ("shape", "Shape", 0)), (3, ("type", INT32, 0)), (4, ("slice", "Slice", 1)))
+    message("Contents", (1, ("tensor", "Meta", 1)), (2, ("versions", "VersionDef", 0)))
+    message("Tensor", (5, ("float_val", FLOAT, 1)), (6, ("double_val", DOUBLE, 1)), (7, ("int_val", INT32, 1)),
+            (8, ("string_val", BYTES, 1)), (10, ("int64_val", INT64, 1)), (13, ("half_val", INT32, 1)))
+    message("Saved", (1, ("name", STRING, 0)), (2, ("slice", "Slice", 0)), (3, ("data", "Tensor", 0)))
+    message("Slices", (1, ("meta", "Contents", 0)), (2, ("data", "Saved", 0)))
     pool = descriptor_pool.DescriptorPool()
     pool.Add(f)
     get = lambda n: message_factory.MessageFactory(pool).GetPrototype(pool.FindMessageTypeByName("t." + n))
-    return get("Header"), get("Entry")
+    return get("Header"), get("Entry"), get("Slices")
 
 
 TABLE = []
@@ -126,12 +136,69 @@ def masked(data):
 TYPES = {"<f4": 1, "<f8": 2, "|u1": 4, "<i8": 9, "<f2": 19}
 
 
+def ordered(v):
+    """-1 or more as ordered_code.cc has numbers with a sign: as many leading ones as bytes."""
+    if v == -1:
+        return b"\x7f"
+    n = next(n for n in range(1, 9) if v < 1 << (7 * n - 1))
+    return (v ^ ((1 << n) - 1) << (8 * n - n)).to_bytes(n, "big")
+
+
+def record_key(name, cut):
+    text = name.encode().replace(b"\xff", b"\xff\0").replace(b"\0", b"\0\xff")
+    return (b"\0" + text + b"\0\1" + (bytes([1, len(cut)]) if cut else b"\0") +
+            b"".join(ordered(v) for start, length in cut for v in (start, length)))
+
+
+def old_make(program, Slices, extra):
+    """Version 1, as tensor_slice_writer.cc writes it; two variables in parts, one of them in the order of w/part_10, w/part_2."""
+    where = {"<f4": "float_val", "<f8": "double_val", "|u1": "int_val", "<i8": "int64_val", "<f2": "half_val"}
+    first, pairs = Slices(), {}
+    first.meta.versions.producer = 1
+    parts = {"a/kernel": (0, [(0, 1), (1, 2)]), "b/bytes": (0, [(0, 300), (40000, 30000), (300, 39700)]),
+             "b/double": (1, [(0, 2), (2, 1)])}
+    for k, v in {**TENSORS, **extra}.items():
+        m = first.meta.tensor.add(name=k, type=TYPES[v.dtype.str])
+        m.shape.SetInParent()
+        for d in v.shape:
+            m.shape.dim.add(size=d)
+        axis, cuts = parts.get(k, (0, [(0, -1)]))
+        for start, length in cuts:
+            cut = [(start, length) if d == axis and length >= 0 else (0, -1) for d in range(v.ndim)]
+            one = Slices()
+            one.data.name = k
+            for s in (m.slice.add(), one.data.slice):
+                s.SetInParent()
+                for a, n in cut:
+                    e = s.extent.add()
+                    if n >= 0:
+                        e.start, e.length = a, n
+            values = v if length < 0 else v.take(range(start, start + length), axis)
+            one.data.data.SetInParent()
+            field = where[v.dtype.str]
+            getattr(one.data.data, field).extend(
+                (values.view("<u2") if field == "half_val" else values).ravel().tolist())
+            pairs[record_key(k, cut)] = one.SerializeToString()
+    words = Slices()
+    words.data.name = "words"
+    words.data.slice.extent.add()
+    words.data.data.string_val.append(b"zero")
+    pairs[record_key("words", [(0, -1)])] = words.SerializeToString()
+    m = first.meta.tensor.add(name="words", type=7)
+    m.shape.dim.add(size=1)
+    m.slice.add().extent.add()
+    pairs[b""] = first.SerializeToString()
+    lines = "".join("%s %s\n" % (k.hex(), pairs[k].hex()) for k in sorted(pairs))
+    for name, how in (("old.ckpt", []), ("old-snappy.ckpt", ["snappy"])):
+        subprocess.run([program, "make", at(name)] + how, input=lines, text=True, check=True)
+
+
 def tf_make(program):
-    Header, Entry = messages()
+    Header, Entry, Slices = messages()
     h = Header(num_shards=2)
     h.version.producer = 1
     pairs, files = {b"": h.SerializeToString()}, [b"", b""]
-    extra = {"global_step": np.array(9, "<i8"), "a/kernel/Momentum": np.ones((3, 3, 4, 5), "<f4"), "mean_rgb": np.ones(3, "<f4")}
+    extra = {"global_step": np.array(9, "<i8"), "a/kernel/Momentum": np.ones((3, 3, 4, 5), "<f4"), "resnet_v1_101/mean_rgb": np.ones(3, "<f4")}
     for i, (k, v) in enumerate({**TENSORS, **extra}.items()):
         e = Entry(dtype=TYPES[v.dtype.str], shard_id=i % 2, offset=len(files[i % 2]), size=v.nbytes, crc32c=masked(v.tobytes()))
         for d in v.shape:
@@ -145,13 +212,12 @@ def tf_make(program):
         subprocess.run([program, "make", at(name + ".index")] + how, input=lines, text=True, check=True)
         for i in range(2):
             open(at("%s.data-%05d-of-00002" % (name, i)), "wb").write(files[i])
-    old = "%s %s\n" % ("", b"\x0a\x08\x0a\x06\x0a\x04conv".hex())
-    subprocess.run([program, "make", at("old.ckpt")], input=old, text=True, check=True)
+    old_make(program, Slices, extra)
     np.savez(at("want.npz"), **TENSORS)
 
 
 def tf_read(program, prefix):
-    Header, Entry = messages()
+    Header, Entry, _ = messages()
     out = subprocess.run([program, "dump", prefix + ".index"], check=True, capture_output=True, text=True).stdout
     pairs = [[bytes.fromhex(x) for x in line.split(" ")] for line in out.splitlines()]
     assert pairs[0][0] == b""

@@ -26,17 +26,20 @@ if g++ -O1 "$here/leveldb_table.cc" -lleveldb -o "$tmp/table" 2>/dev/null &&
         "$PYTHON" -c 'import google.protobuf' 2>/dev/null; then
         did=1
         tf tf-make "$tmp" "$tmp/table" || fail 'LevelDB cannot make the files'
-        for f in m.ckpt-3 m.ckpt-3.index m.ckpt-3.data-00001-of-00002; do
+        for f in m.ckpt-3 m.ckpt-3.index m.ckpt-3.data-00001-of-00002 old.ckpt; do
                 rm -f "$tmp/o.npz"
                 convert --weights "$tmp/$f" --to npz -o "$tmp/o.npz" && tf same "$tmp" "$tmp/o.npz" || fail "TensorFlow: $f: not read"
         done
-        resect-convert --list "$tmp/m.ckpt-3" >"$tmp/list" 2>&1 || [ $? -eq 1 ] || fail 'TensorFlow: --list'
-        for word in 'a count of steps' "the optimiser's state" "the pictures' mean" 'text'; do
-                grep -q "$word" "$tmp/list" || fail "TensorFlow: --list does not tell: $word"
+        convert --weights - --to npz -o "$tmp/o.npz" <"$tmp/old.ckpt" && tf same "$tmp" "$tmp/o.npz" || fail 'TensorFlow: version 1 from a pipe'
+        for f in m.ckpt-3 old.ckpt; do
+                resect-convert --list "$tmp/$f" >"$tmp/list" 2>&1 || [ $? -eq 1 ] || fail "TensorFlow: $f: --list"
+                for word in 'a count of steps' "the optimiser's state" "the pictures' mean" 'text'; do
+                        grep -q "$word" "$tmp/list" || fail "TensorFlow: $f: --list does not tell: $word"
+                done
         done
         convert --weights "$tmp/want.npz" --to tf -o "$tmp/out.ckpt.index" && tf tf-read "$tmp" "$tmp/table" "$tmp/out.ckpt" ||
                 fail 'TensorFlow: not what LevelDB and protobuf read'
-        for f in snappy.index:snappy old.ckpt:'version 1'; do
+        for f in snappy.index:snappy old-snappy.ckpt:snappy; do
                 status=0
                 convert --weights "$tmp/${f%%:*}" --to npz -o "$tmp/bad.npz" 2>"$tmp/err" || status=$?
                 [ $status -eq 2 ] && grep -q "${f#*:}" "$tmp/err" || fail "TensorFlow: ${f%%:*}: $status: $(cat "$tmp/err")"

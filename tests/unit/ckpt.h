@@ -213,31 +213,65 @@ ckpt_free(void *p)
         free(p);
 }
 
-/* Reads `from` and writes it as `to`, with the k-th allocation failing, for every k: no leak, and NOMEM is what it is called. */
+/* One round with k allocations: what it did, what it says; true when there is no other. */
+static inline bool
+ckpt_round(bool (*go)(const rs_format *, const char *from, const char *to, resect_error *), const rs_format *f, const char *from,
+        const char *to, long k)
+{
+        resect_error err = {0};
+        ckpt_alive = 0;
+        ckpt_budget = k;
+        bool done = go(f, from, to, &err), hit = ckpt_budget < 0;
+        ckpt_budget = -1;
+        ck_assert_msg(ckpt_alive == 0, "allocation %ld: %ld leaked", k, ckpt_alive);
+        ck_assert_msg(!done || !hit, "allocation %ld: its failure went unnoticed", k);
+        ck_assert_msg(done || err.code == RESECT_NOMEM, "allocation %ld: %s", k, err.msg);
+        ck_assert(!done || k > 10);
+        return done;
+}
+
 static inline void
-ckpt_allocations(const rs_format *f, const char *from, const char *to)
+ckpt_rounds(bool (*go)(const rs_format *, const char *from, const char *to, resect_error *), const rs_format *f, const char *from,
+        const char *to)
 {
         rs_hooks.malloc = ckpt_malloc;
         rs_hooks.realloc = ckpt_realloc;
         rs_hooks.free = ckpt_free;
-        bool done = false;
-        for (long k = 0; !done; k++) {
-                resect_error err = {0};
-                ckpt_alive = 0;
-                ckpt_budget = k;
-                rs_checkpoint *c = rs_checkpoint_read(from, f, 0, &err);
-                done = c && ckpt_write(f, to, c->entries, c->n_entries, &err);
-                rs_checkpoint_free(c);
-                bool hit = ckpt_budget < 0;
-                ckpt_budget = -1;
-                ck_assert_msg(ckpt_alive == 0, "allocation %ld: %ld leaked", k, ckpt_alive);
-                ck_assert_msg(!done || !hit, "allocation %ld: its failure went unnoticed", k);
-                ck_assert_msg(done || err.code == RESECT_NOMEM, "allocation %ld: %s", k, err.msg);
-                ck_assert(!done || k > 10);
-        }
+        for (long k = 0; !ckpt_round(go, f, from, to, k); k++)
+                ;
         rs_hooks.malloc = malloc;
         rs_hooks.realloc = realloc;
         rs_hooks.free = free;
+}
+
+static inline bool
+ckpt_read_and_write(const rs_format *f, const char *from, const char *to, resect_error *err)
+{
+        rs_checkpoint *c = rs_checkpoint_read(from, f, 0, err);
+        bool ok = c && ckpt_write(f, to, c->entries, c->n_entries, err);
+        rs_checkpoint_free(c);
+        return ok;
+}
+
+static inline bool
+ckpt_read_all(const rs_format *f, const char *from, const char *to, resect_error *err)
+{
+        (void)to;
+        return ckpt_use(from, f, err);
+}
+
+/* Reads every value with the k-th allocation failing, for every k: no leak, and NOMEM is what it is called. */
+static inline void
+ckpt_reading_allocations(const rs_format *f, const char *from)
+{
+        ckpt_rounds(ckpt_read_all, f, from, NULL);
+}
+
+/* Reads `from` and writes it as `to`, with the k-th allocation failing, for every k: no leak, and NOMEM is what it is called. */
+static inline void
+ckpt_allocations(const rs_format *f, const char *from, const char *to)
+{
+        ckpt_rounds(ckpt_read_and_write, f, from, to);
 }
 
 #endif
