@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: 0BSD */
 /* The formats, in the order in which they are tried: FORMAT(name), whose struct is rs_format_NAME. */
 FORMAT(safetensors)
+FORMAT(keras_zip)
 FORMAT(npz)
 FORMAT(npy)
 FORMAT(torch)

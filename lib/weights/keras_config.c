@@ -3,7 +3,9 @@
  * Keras describes a model in JSON (model_config): class and settings of every layer, models within
  * models. Taken from it are what weights cannot tell: BatchNormalization's epsilon and momentum,
  * strides and padding of Convs, the pictures' size, and what is done to them in the model
- * (Rescaling). A layer is known by its name, which is the folder that its weights are in.
+ * (Rescaling). A layer is known by its name, which is the folder that its weights are in; in Keras
+ * 3's files by its class in small letters and how many of that stand before it in its model's list
+ * (layers/conv2d_3, layers/functional/layers/conv2d: keras/src/saving/saving_lib.py).
  */
 #include "weights/keras_config.h"
 
@@ -17,7 +19,7 @@ enum { DEEPEST = 8, NAME = 256, LAYERS_MAX = 20000 };
 
 /* What a layer's description may hold, whatever its class. */
 struct layer {
-        char class[64], name[NAME], padding[16];
+        char class[64], name[NAME], path[NAME], padding[16];
         double epsilon, momentum, scale, offset;
         double strides, kernel;
         double input[4]; /* batch, height, width, channels; -1: open */
@@ -25,10 +27,17 @@ struct layer {
         bool has_scale;
 };
 
+/* The classes that are counted: those that say something, and those that hold others. */
+static const char *const counted[][2] = {{"Conv2D", "conv2d"},
+        {"BatchNormalization", "batch_normalization"}, {"Functional", "functional"},
+        {"Sequential", "sequential"}};
+enum { COUNTED = sizeof counted / sizeof *counted };
+
 struct describing {
         rs_checkpoint *c;
         rs_json j;
-        rs_map layers; /* name -> rs_says */
+        char path[NAME]; /* of the model whose layers are looked at: "", "layers/functional/" */
+        rs_map layers;   /* name -> rs_says */
         double scale, offset;
         bool has_scale;
         resect_error *err;
@@ -72,6 +81,25 @@ numbers(rs_json *j, double *out, int most)
 }
 
 static bool describe_layers(struct describing *d, int depth);
+
+/* Where Keras 3 keeps the layer's weights, once its class is known; empty when it is not counted.
+ */
+static void
+find_path(const struct describing *d, struct layer *l, int counts[COUNTED])
+{
+        for (int i = 0; counts && i < COUNTED; i++) {
+                char number[16] = "";
+                if (strcmp(l->class, counted[i][0]) != 0)
+                        continue;
+                if (counts[i])
+                        snprintf(number, sizeof number, "_%d", counts[i]);
+                counts[i]++;
+                int n = snprintf(
+                        l->path, sizeof l->path, "%slayers/%s%s", d->path, counted[i][1], number);
+                if (n < 0 || (size_t)n >= sizeof l->path)
+                        l->path[0] = '\0';
+        }
+}
 
 static bool
 describe_config(struct describing *d, struct layer *l, int depth)
@@ -141,17 +169,33 @@ settle(struct describing *d, const struct layer *l)
         if (!l->name[0] || d->layers.count >= LAYERS_MAX)
                 return true;
         char *name = rs_arena_strdup(&d->c->arena, l->name, d->err);
+        char *path = rs_arena_strdup(&d->c->arena, l->path, d->err);
         rs_says *kept = RS_NEW(&d->c->arena, 1, rs_says, d->err);
         void *old;
-        if (!name || !kept)
+        if (!name || !path || !kept)
                 return false;
         *kept = says;
-        return rs_map_put(&d->layers, name, kept, &old, d->err);
+        return rs_map_put(&d->layers, name, kept, &old, d->err) &&
+               (!path[0] || rs_map_put(&d->layers, path, kept, &old, d->err));
+}
+
+/* A model within the model: its layers are below it. */
+static bool
+describe_inside(struct describing *d, struct layer *l, int depth)
+{
+        char before[NAME];
+        strcpy(before, d->path);
+        if (depth &&
+                (l->path[0] == '\0' || snprintf(d->path, sizeof d->path, "%s/", l->path) >= NAME))
+                strcpy(d->path, "?/"); /* nothing is there */
+        bool ok = describe_config(d, l, depth);
+        strcpy(d->path, before);
+        return ok;
 }
 
 /* {"class_name": ..., "config": {...}, ...}; a whole model has this form, too. */
 static bool
-describe_layer(struct describing *d, int depth)
+describe_layer(struct describing *d, int depth, int counts[COUNTED])
 {
         rs_json *j = &d->j;
         struct layer l = {.epsilon = -1, .strides = 1, .kernel = 1, .input = {-1, -1, -1, -1}};
@@ -162,10 +206,11 @@ describe_layer(struct describing *d, int depth)
         while (rs_json_next(j, '}', &first)) {
                 rs_json_text(j, key, sizeof key);
                 rs_json_eat(j, ':');
-                if (!strcmp(key, "class_name") && at(j, '"'))
+                if (!strcmp(key, "class_name") && at(j, '"')) {
                         rs_json_text(j, l.class, sizeof l.class);
-                else if (!strcmp(key, "config")) {
-                        if (!describe_config(d, &l, depth))
+                        find_path(d, &l, counts);
+                } else if (!strcmp(key, "config")) {
+                        if (!describe_inside(d, &l, depth))
                                 return false;
                 } else
                         rs_json_skip(j);
@@ -177,15 +222,17 @@ static bool
 describe_layers(struct describing *d, int depth)
 {
         bool first = true;
+        int counts[COUNTED] = {0};
         if (!rs_json_eat(&d->j, '['))
                 return rs_json_skip(&d->j) || true;
         while (rs_json_next(&d->j, ']', &first))
-                if (!describe_layer(d, depth))
+                if (!describe_layer(d, depth, counts))
                         return false;
         return true;
 }
 
-/* What is said of each entry: by the name of the folder it is in. */
+/* What is said of each entry: by the name of the folder it is in; by the way to that when it is
+ * Keras 3's vars. */
 static bool
 tell_entries(struct describing *d)
 {
@@ -194,6 +241,10 @@ tell_entries(struct describing *d)
                 char folder[NAME];
                 while (from && from > name && from[-1] != '/')
                         from--;
+                if (from && from > name && end - from == 4 && !memcmp(from, "vars", 4)) {
+                        end = from - 1;
+                        from = name;
+                }
                 if (!end || (size_t)(end - from) >= sizeof folder)
                         continue;
                 memcpy(folder, from, (size_t)(end - from));
@@ -225,7 +276,7 @@ rs_keras_config(rs_checkpoint *c, rs_span json, resect_error *err)
         if (!json.size)
                 return true;
         d.j = (rs_json){.p = (const char *)json.data, .end = (const char *)json.data + json.size};
-        bool ok = describe_layer(&d, 0);
+        bool ok = describe_layer(&d, 0, NULL);
         if (ok && d.j.why) { /* what came before the damage is not believed either */
                 c->picture[0] = c->picture[1] = 0;
                 ok = !d.j.text.oom || rs_fail_nomem(err);

@@ -18,6 +18,7 @@ libcore_la_SOURCES += \
 	lib/weights/into.c \
 	lib/weights/json.c lib/weights/json.h \
 	lib/weights/keras_config.c lib/weights/keras_config.h \
+	lib/weights/keras_zip.c \
 	lib/weights/msgpack.c lib/weights/msgpack.h \
 	lib/weights/names_flax.c \
 	lib/weights/names_hf.c \

@@ -382,8 +382,9 @@ static bool
 read(rs_checkpoint *c, const rs_input *in, resect_error *err)
 {
         struct reading r = {.c = c};
-        bool ok = in != NULL || rs_fail(err, RESECT_UNSUPPORTED, "a folder");
-        ok = ok && rs_sstable_walk((rs_span){in->data, in->size}, visit, &r, err);
+        if (!in)
+                return rs_fail(err, RESECT_UNSUPPORTED, "%s: a folder", c->path);
+        bool ok = rs_sstable_walk((rs_span){in->data, in->size}, visit, &r, err);
         if (ok && !r.has_contents)
                 ok = rs_fail(err, RESECT_FORMAT,
                         "a table, but not TensorFlow's: it has no table of contents");

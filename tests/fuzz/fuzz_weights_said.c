@@ -10,14 +10,16 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         static const char *const names[] = {"conv1_weight", "bn_gamma", "bn_moving_var",
-                "conv2d_1/conv2d_1/kernel:0", "bn/bn/moving_variance:0"};
+                "conv2d_1/conv2d_1/kernel:0", "bn/bn/moving_variance:0", "layers/conv2d/vars/0",
+                "layers/functional/layers/batch_normalization/vars/3"};
+        enum { NAMES = sizeof names / sizeof *names };
         static const unsigned char four[4];
         static const int64_t one = 1;
         for (int job = 0; job < 2; job++) {
                 rs_checkpoint *c = fuzz_checkpoint("fuzz");
                 resect_error err = {0};
                 const char *why;
-                for (size_t i = 0; i < 5; i++)
+                for (size_t i = 0; i < NAMES; i++)
                         if (!rs_checkpoint_add(
                                     c, names[i], RESECT_FLOAT, 1, &one, (rs_span){four, 4}, &err))
                                 abort();

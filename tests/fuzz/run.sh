@@ -20,7 +20,7 @@ weights_pickle)
         libs="-lz -lm -lpthread"
         flags="$flags -DFUZZ_ALONE"
         ;;
-weights_flax | weights_tf | weights_tf_v1 | weights_h5 | weights_mxnet | weights_caffe | weights_ncnn | weights_safetensors | weights_npz | weights_said)
+weights_flax | weights_tf | weights_tf_v1 | weights_h5 | weights_mxnet | weights_caffe | weights_ncnn | weights_safetensors | weights_npz | weights_said | weights_keras_zip)
         w=$src/lib/weights
         code="$src/lib/base/error.c $src/lib/base/mem.c $src/lib/base/map.c $src/lib/io/beneath.c $src/lib/io/fd.c
                 $src/lib/io/gunzip.c $src/lib/io/input.c $src/lib/io/output.c $src/lib/onnx/wire.c $src/lib/tensor/dtype.c
@@ -34,6 +34,7 @@ weights_flax | weights_tf | weights_tf_v1 | weights_h5 | weights_mxnet | weights
         weights_caffe) code="$code $w/caffe.c $w/caffe_write.c" ;;
         weights_ncnn) code="$code $w/ncnn.c" ;;
         weights_said) code="$code $w/keras_config.c $w/mxnet_symbol.c" ;;
+        weights_keras_zip) code="$code $w/keras_zip.c $w/keras_config.c $src/lib/io/zip.c" ;;
         weights_safetensors) code="$code $w/safetensors.c" ;;
         weights_npz) code="$code $w/npz.c $src/lib/io/zip.c $src/lib/tensor/npy.c $src/lib/tensor/tensor.c" ;;
         esac
