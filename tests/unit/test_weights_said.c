@@ -94,13 +94,6 @@ END_TEST
  * in each model within it. What other classes are between does not count. */
 START_TEST(keras_three)
 {
-#define BN(epsilon)                                                                                \
-        "{\"module\":\"keras.layers\",\"class_name\":\"BatchNormalization\",\"config\":{\"name\":" \
-        "\"any\",\"epsilon\":" epsilon "}}"
-#define CONV(strides)                                                                 \
-        "{\"class_name\":\"Conv2D\",\"config\":{\"name\":\"c\",\"strides\":[" strides \
-        "],\"padding\":"                                                              \
-        "\"valid\",\"kernel_size\":[3,3]}}"
         static const char *const names[] = {"layers/batch_normalization/vars/3",
                 "layers/batch_normalization_1/vars/3", "layers/conv2d/vars/0",
                 "layers/conv2d_1/vars/0", "layers/functional/layers/batch_normalization/vars/3",
@@ -108,34 +101,33 @@ START_TEST(keras_three)
                 "layers/functional_1/layers/batch_normalization/vars/3",
                 "layers/functional/layers/sequential/layers/conv2d/vars/0",
                 "layers/batch_normalization_2/vars/3", NULL};
-        static const char text_of
-                [] = "{\"module\":\"keras\",\"class_name\":\"Functional\",\"config\":{\"layers\":["
-                     "{\"class_name\":\"InputLayer\",\"config\":{\"batch_shape\":[null,64,64,3]}}"
-                     "," CONV("2,2") "," BN(
-                             "0.5") ",{\"class_name\":\"ReLU\",\"config\":{}},"
-                                    "{\"class_name\":\"Functional\",\"config\":{\"layers\":[" BN("0"
-                                                                                                 "."
-                                                                                                 "2"
-                                                                                                 "5") "," CONV(
-                                            "4,4") ","
-                                                   "{\"class_name\":\"Sequential\",\"config\":{"
-                                                   "\"layers\":[" CONV("5,5") "]}}]}}," BN(
-                                                           "0.125") "," CONV("3,3") ",{\"class_"
-                                                                                    "name\":"
-                                                                                    "\"Functional\""
-                                                                                    ",\"config\":{"
-                                                                                    "\"layers\":"
-                                                                                    "[" BN("0.0625") "]}}]}}";
+        /* quotes are put in below */
+        char json[] = "{'module':'keras','class_name':'Functional','config':{'layers':["
+                      "{'class_name':'InputLayer','config':{'batch_shape':[null,64,64,3]}},"
+                      "{'class_name':'Conv2D','config':{'name':'c','strides':[2,2]}},"
+                      "{'class_name':'BatchNormalization','config':{'name':'b','epsilon':0.5}},"
+                      "{'class_name':'ReLU','config':{}},"
+                      "{'class_name':'Functional','config':{'layers':["
+                      "{'class_name':'BatchNormalization','config':{'name':'b','epsilon':0.25}},"
+                      "{'class_name':'Conv2D','config':{'name':'c','strides':[4,4]}},"
+                      "{'class_name':'Sequential','config':{'layers':["
+                      "{'class_name':'Conv2D','config':{'name':'c','strides':[5,5]}}]}}]}},"
+                      "{'class_name':'BatchNormalization','config':{'name':'b','epsilon':0.125}},"
+                      "{'class_name':'Conv2D','config':{'name':'c','strides':[3,3]}},"
+                      "{'class_name':'Functional','config':{'layers':["
+                      "{'class_name':'BatchNormalization','config':{'name':'b','epsilon':1}}]}}]}}";
         resect_error err;
+        for (char *q = json; (q = strchr(q, '\'')) != NULL;)
+                *q = '"';
         rs_checkpoint *c = entries(names);
-        CK_OK(rs_keras_config(c, text(text_of), &err), err);
+        CK_OK(rs_keras_config(c, text(json), &err), err);
         ck_assert(says(c, names[0])->epsilon == 0.5);
         ck_assert(says(c, names[1])->epsilon == 0.125);
         ck_assert_int_eq(says(c, names[2])->stride, 2);
         ck_assert_int_eq(says(c, names[3])->stride, 3);
         ck_assert(says(c, names[4])->epsilon == 0.25);
         ck_assert_int_eq(says(c, names[5])->stride, 4);
-        ck_assert(says(c, names[6])->epsilon == 0.0625);
+        ck_assert(says(c, names[6])->epsilon == 1);
         ck_assert_int_eq(says(c, names[7])->stride, 5);
         ck_assert_ptr_null(says(c, names[8]));
         ck_assert_int_eq(c->picture[0], 64);
