@@ -232,6 +232,10 @@ put_head(struct putting *p)
         if (!rs_head_make(from, to->head_in_out, to->head_conv, &want, &p->m->arena, &weight, &bias,
                     p->err))
                 return false;
+        int background = p->w->checkpoint ? from->scheme->label_offset : 0;
+        if (background && from->net.classes == 1000 + background)
+                rs_convert_note(p->o, "class 0 is the background: ImageNet's classes begin with %d",
+                        background);
         rs_node *n = to->head.conv_node;
         rs_used(&p->ledger, from->head.weight, have[0]->name);
         if (!give(p, n, slot_of(n, have[0], 1), to->head.weight_to, &weight, NULL,

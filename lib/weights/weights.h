@@ -231,7 +231,7 @@ typedef struct rs_scheme {
         rs_stride stride;               /* what weights under these names were trained with */
         rs_pool1 pool1;
         bool convs_end;                 /* 3x3 Convs with a stride pad at the end alone, too (SAME): Flax's example */
-        int label_offset;               /* 1: class 0 is the background */
+        int label_offset;               /* 1: class 0 of 1001 is the background */
         bool fixed_gamma_data;          /* the data BatchNormalization's gamma is to be taken as 1 (MXNet's fix_gamma) */
         const char *input;              /* as resect.input: "size=224x224 resize=256 mean=... std=... channels=bgr"; NULL: unknown */
         /* A variable that is none of the above: its text into out. False: this alternative (0, 1 ...) does not exist here. net may

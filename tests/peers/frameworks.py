@@ -350,7 +350,7 @@ def saver_v1(path, variables):
 def slim_all():
     for name, v2, size in (("slim", False, 224), ("slim-v2", True, 299)):
         x, net = picture(size), Slim(3 + v2)
-        y = net.resnet(x.double(), v2, CLASSES + v2)
+        y = net.resnet(x.double(), v2, 1001 if v2 else CLASSES)  # a class for the background in version 2's files
         extra = {"resnet_v1_101/mean_rgb": np.array([123.68, 116.78, 103.94], "<f4")} if not v2 else {}
         saver_v1(at(name + ".ckpt"), {**net.vars, **extra, "global_step": np.array(31, "<i8")})
         done(name, x, y)

@@ -42,6 +42,8 @@ done
 for f in slim slim-v2; do
         reads $f.ckpt $f $f
 done
+resect-convert --weights "$tmp/slim-v2.ckpt" --into new -o "$tmp/n.onnx" 2>"$tmp/out" && grep -q 'class 0 is the background' "$tmp/out" ||
+        fail 'slim-v2: nothing is said of the class for the background'
 reads flax-example.msgpack flax-example flax-example
 reads flax-example-basic.msgpack flax-example-basic flax-example
 reads paddleclas.pdparams paddleclas paddleclas
