@@ -10,4 +10,5 @@ libcore_la_SOURCES += \
 	lib/study/permute.c \
 	lib/study/predict.c lib/study/predict.h \
 	lib/study/rank.c \
-	lib/study/resample.c
+	lib/study/resample.c \
+	lib/study/softmax.c lib/study/softmax.h

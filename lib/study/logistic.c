@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * Multinomial logistic regression by L-BFGS (Nocedal 1980), on coordinates in the span of the
- * samples, begun from a preconditioner that nearly is the inverse Hessian: with the classes equally
- * likely, that is 1/K times the features' second moments plus the penalty (Boehning, "Multinomial
- * logistic regression algorithm", 1992, bounds it by such a matrix). Each C starts where the
- * smaller one ended. Of two classes only the difference of their weights is sought.
+ * Multinomial logistic regression on standardised features, on coordinates in the span of the
+ * samples, C chosen by cross-validation. Each C starts where the smaller one ended. Of two classes
+ * only the difference of their weights is sought. softmax.c descends.
  */
 #include "study/features.h"
 
@@ -15,8 +13,9 @@
 #endif
 #include "base/random.h"
 #include "base/threads.h"
+#include "study/softmax.h"
 
-enum { MEMORY = 8, MOST_STEPS = 2000, FOLDS = 5, MOST_FOLDS = 64 };
+enum { FOLDS = 5, MOST_FOLDS = 64 };
 
 struct resect_logistic {
         resect_logistic_facts facts;
@@ -25,177 +24,6 @@ struct resect_logistic {
         int *fold;            /* [n]; -1: never held out */
         double *mean, *scale; /* [d] */
 };
-
-/* What is fitted: rows of z, of classes numbered without gaps. */
-typedef struct problem {
-        const double *z;    /* [n, r] */
-        const size_t *rows; /* [n_rows] */
-        const int *y;       /* [n], of all */
-        size_t n_rows, r;
-        size_t classes, m;     /* present; columns of weights: classes, or 1 for two */
-        double shrink;         /* times half the squares of the columns */
-        const double *inverse; /* [r, r] Cholesky factor of the preconditioner */
-        double curvature;      /* of the biases */
-} problem;
-
-/* Vectors are [m, r] weights and [m] biases. */
-static size_t
-width(const problem *p)
-{
-        return p->m * (p->r + 1);
-}
-
-/* The loss of a row of scores, which become the gradient by them. */
-static double
-row_loss(size_t classes, size_t m, double *score, int y)
-{
-        if (m == 1) { /* the second class's advantage */
-                double s = y ? score[0] : -score[0];
-                double e = exp(-fabs(s)), wrong = s > 0 ? e / (1 + e) : 1 / (1 + e);
-                score[0] = y ? -wrong : wrong;
-                return log1p(e) + (s < 0 ? -s : 0);
-        }
-        double most = score[0], sum = 0, own = score[y];
-        for (size_t c = 1; c < classes; c++)
-                most = score[c] > most ? score[c] : most;
-        for (size_t c = 0; c < classes; c++)
-                sum += score[c] = exp(score[c] - most);
-        for (size_t c = 0; c < classes; c++)
-                score[c] /= sum;
-        score[y] -= 1;
-        return log(sum) + most - own;
-}
-
-static void
-score_row(const problem *p, const double *v, const double *z, double *score)
-{
-        for (size_t c = 0; c < p->m; c++)
-                score[c] = rs_dot(z, v + c * p->r, p->r) + v[p->m * p->r + c];
-}
-
-/* The objective / (C n) and its gradient. score is [m] of scratch. */
-static double
-evaluate(const problem *p, const double *v, double *g, double *score)
-{
-        size_t weights = p->m * p->r;
-        double loss = 0, each = 1 / (double)p->n_rows;
-        memset(g, 0, width(p) * sizeof *g);
-        for (size_t i = 0; i < p->n_rows; i++) {
-                const double *z = p->z + p->rows[i] * p->r;
-                score_row(p, v, z, score);
-                loss += row_loss(p->classes, p->m, score, p->y[p->rows[i]]);
-                for (size_t c = 0; c < p->m; c++) {
-                        rs_axpy(score[c] * each, z, g + c * p->r, p->r);
-                        g[weights + c] += score[c] * each;
-                }
-        }
-        rs_axpy(p->shrink, v, g, weights);
-        return loss * each + p->shrink / 2 * rs_dot(v, v, weights);
-}
-
-static void
-precondition(const problem *p, double *x)
-{
-        for (size_t c = 0; c < p->m; c++) {
-                rs_cholesky_solve(p->inverse, p->r, x + c * p->r);
-                x[p->m * p->r + c] /= p->curvature;
-        }
-}
-
-static double
-largest(const double *g, size_t n)
-{
-        double most = 0;
-        for (size_t i = 0; i < n; i++)
-                most = fmax(most, fabs(g[i]));
-        return most;
-}
-
-/* What a descent needs: 2 MEMORY + 5 vectors, and scores. */
-static size_t
-scratch_size(const problem *p)
-{
-        return (2 * MEMORY + 5) * width(p) + p->classes;
-}
-
-typedef struct history {
-        double *s[MEMORY], *y[MEMORY], rho[MEMORY];
-        size_t n; /* steps seen */
-} history;
-
-/* direction = - H g, H by the two loops of Nocedal's recursion. */
-static void
-descend(const problem *p, const history *h, const double *g, double *direction)
-{
-        size_t w = width(p), first = h->n > MEMORY ? h->n - MEMORY : 0;
-        double alpha[MEMORY];
-        for (size_t i = 0; i < w; i++)
-                direction[i] = -g[i];
-        for (size_t k = h->n; k-- > first;) {
-                size_t i = k % MEMORY;
-                alpha[i] = h->rho[i] * rs_dot(h->s[i], direction, w);
-                rs_axpy(-alpha[i], h->y[i], direction, w);
-        }
-        precondition(p, direction);
-        for (size_t k = first; k < h->n; k++) {
-                size_t i = k % MEMORY;
-                double beta = h->rho[i] * rs_dot(h->y[i], direction, w);
-                rs_axpy(alpha[i] - beta, h->s[i], direction, w);
-        }
-}
-
-/* Moves v to the minimum; true when the gradient came below the tolerance, or the objective cannot
- * fall any more in double. */
-static bool
-minimise(const problem *p, double *v, double tolerance, double *scratch)
-{
-        size_t w = width(p);
-        double *g = scratch, *direction = g + w, *next = direction + w, *next_g = next + w,
-               *score = next_g + w, *vectors = score + p->classes;
-        history h = {.n = 0};
-        for (size_t i = 0; i < MEMORY; i++) {
-                h.s[i] = vectors + 2 * i * w;
-                h.y[i] = h.s[i] + w;
-        }
-        double f = evaluate(p, v, g, score);
-        for (int step = 0; step < MOST_STEPS; step++) {
-                if (largest(g, w) <= tolerance)
-                        return true;
-                descend(p, &h, g, direction);
-                double slope = rs_dot(g, direction, w), t = 1, next_f = INFINITY;
-                if (!(slope < 0)) { /* rounding has spoilt the history */
-                        if (!h.n)
-                                return true;
-                        h.n = 0;
-                        continue;
-                }
-                for (int tries = 0; tries < 40; tries++, t /= 2) {
-                        memcpy(next, v, w * sizeof *v);
-                        rs_axpy(t, direction, next, w);
-                        next_f = evaluate(p, next, next_g, score);
-                        if (next_f <= f + 1e-4 * t * slope)
-                                break;
-                }
-                if (!(next_f < f)) {
-                        if (!h.n)
-                                return true;
-                        h.n = 0;
-                        continue;
-                }
-                double *s = h.s[h.n % MEMORY], *y = h.y[h.n % MEMORY];
-                for (size_t i = 0; i < w; i++) {
-                        s[i] = next[i] - v[i];
-                        y[i] = next_g[i] - g[i];
-                }
-                double sy = rs_dot(s, y, w);
-                if (sy > 1e-14 * sqrt(rs_dot(s, s, w) * rs_dot(y, y, w)))
-                        h.rho[h.n++ % MEMORY] = 1 / sy;
-                memcpy(v, next, w * sizeof *v);
-                memcpy(g, next_g, w * sizeof *g);
-                f = next_f;
-        }
-        return false;
-}
 
 /* Everything that the fits of one call share. */
 typedef struct fit {
@@ -222,11 +50,11 @@ typedef struct fit {
         rs_arena arena;
 } fit;
 
-static problem
+static rs_softmax
 problem_of(const fit *f, size_t fold, double penalty)
 {
         const bool two = f->classes == 2;
-        problem p = {.z = f->z.z,
+        rs_softmax p = {.z = f->z.z,
                 .rows = f->rows + fold * f->n,
                 .n_rows = f->n_rows[fold],
                 .y = f->y,
@@ -245,7 +73,7 @@ problem_of(const fit *f, size_t fold, double penalty)
 static bool
 make_inverse(fit *f, double penalty, resect_error *err)
 {
-        problem p = problem_of(f, f->folds, penalty);
+        rs_softmax p = problem_of(f, f->folds, penalty);
         size_t r = p.r;
         memcpy(f->inverse, f->moments, r * r * sizeof *f->inverse);
         for (size_t i = 0; i < r; i++)
@@ -255,20 +83,20 @@ make_inverse(fit *f, double penalty, resect_error *err)
 }
 
 static void
-judge_fold(fit *f, size_t fold, const problem *p, double *score)
+judge_fold(fit *f, size_t fold, const rs_softmax *p, double *score)
 {
-        const double *v = f->v + fold * width(p);
+        const double *v = f->v + fold * rs_softmax_width(p);
         f->loss[fold] = 0;
         f->hits[fold] = 0;
         for (size_t i = 0; i < f->n; i++) {
                 if (f->fold[i] != (int)fold)
                         continue;
-                score_row(p, v, f->z.z + i * p->r, score);
+                rs_softmax_scores(p, v, f->z.z + i * p->r, score);
                 size_t best = p->m == 1 ? score[0] > 0 : 0;
                 for (size_t c = 1; c < p->m; c++)
                         best = score[c] > score[best] ? c : best;
                 f->hits[fold] += best == (size_t)f->y[i];
-                f->loss[fold] += row_loss(p->classes, p->m, score, f->y[i]);
+                f->loss[fold] += rs_softmax_loss(p->classes, p->m, score, f->y[i]);
         }
 }
 
@@ -289,9 +117,9 @@ fit_folds(fit *f, double penalty, double tolerance)
 #pragma omp parallel for num_threads(f->threads) schedule(dynamic)
 #endif
         for (size_t k = 0; k < f->folds; k++) {
-                problem p = problem_of(f, k, penalty);
-                double *scratch = f->scratch + this_thread() * scratch_size(&p);
-                minimise(&p, f->v + k * width(&p), tolerance, scratch);
+                rs_softmax p = problem_of(f, k, penalty);
+                double *scratch = f->scratch + this_thread() * rs_softmax_scratch(&p);
+                rs_softmax_minimise(&p, f->v + k * rs_softmax_width(&p), tolerance, scratch);
                 judge_fold(f, k, &p, scratch);
         }
 }
@@ -366,13 +194,14 @@ make_room(fit *f, resect_error *err)
 {
         if (!make_rows(f, err))
                 return false;
-        problem p = problem_of(f, f->folds, 1);
+        rs_softmax p = problem_of(f, f->folds, 1);
         size_t r = p.r, parts = f->folds + 1;
         f->moments = RS_NEW(&f->arena, r * r + 1, double, err);
         f->inverse = f->moments ? RS_NEW(&f->arena, r * r + 1, double, err) : NULL;
-        f->v = f->inverse ? RS_NEW(&f->arena, parts * width(&p), double, err) : NULL;
+        f->v = f->inverse ? RS_NEW(&f->arena, parts * rs_softmax_width(&p), double, err) : NULL;
         f->scratch =
-                f->v ? RS_NEW(&f->arena, (size_t)f->threads * scratch_size(&p), double, err) : NULL;
+                f->v ? RS_NEW(&f->arena, (size_t)f->threads * rs_softmax_scratch(&p), double, err)
+                     : NULL;
         f->loss = f->scratch ? RS_NEW(&f->arena, parts, double, err) : NULL;
         f->hits = f->loss ? RS_NEW(&f->arena, parts, size_t, err) : NULL;
         if (!f->hits || (r && !rs_rows_product(f->z.z, f->z.z, r, r, f->n, true, f->threads,
@@ -417,8 +246,8 @@ finish(fit *f)
 static void
 spread(const fit *f, const resect_logistic *l, size_t fold, double *weights, double *bias)
 {
-        problem p = problem_of(f, fold, 1);
-        double *v = f->v + fold * width(&p), mean = 0;
+        rs_softmax p = problem_of(f, fold, 1);
+        double *v = f->v + fold * rs_softmax_width(&p), mean = 0;
         double *b = v + p.m * p.r;
         size_t d = f->d, of = 0, first = 0, second = 0;
         for (size_t c = 0; p.m > 1 && c < p.m; c++)
@@ -540,8 +369,9 @@ make(resect_logistic *l, const float *x, const int64_t *y, const resect_logistic
         if (!start(f, l, x, y, err) || (k->folds && !choose(f, k, err)) ||
                 !make_inverse(f, k->penalty, err))
                 return false;
-        problem p = problem_of(f, f->folds, k->penalty);
-        k->converged = minimise(&p, f->v + f->folds * width(&p), f->tolerance, f->scratch);
+        rs_softmax p = problem_of(f, f->folds, k->penalty);
+        k->converged = rs_softmax_minimise(
+                &p, f->v + f->folds * rs_softmax_width(&p), f->tolerance, f->scratch);
         spread(f, l, f->folds, sw, sb);
         unscale(l, sw, sb, w, b);
         k->weights = w;
