@@ -6,7 +6,6 @@
  */
 #include "base/error.h"
 
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -58,17 +57,24 @@ escape(char *dst, size_t cap, const char *src)
 }
 
 bool
-rs_fail(resect_error *err, resect_code code, const char *fmt, ...)
+rs_vfail(resect_error *err, resect_code code, const char *fmt, va_list ap)
 {
         if (!err)
                 return false;
         char raw[RESECT_ERROR_MAX * 2];
-        va_list ap;
-        va_start(ap, fmt);
         vsnprintf(raw, sizeof raw, fmt, ap);
-        va_end(ap);
         err->code = code;
         escape(err->msg, sizeof err->msg, raw);
+        return false;
+}
+
+bool
+rs_fail(resect_error *err, resect_code code, const char *fmt, ...)
+{
+        va_list ap;
+        va_start(ap, fmt);
+        rs_vfail(err, code, fmt, ap);
+        va_end(ap);
         return false;
 }
 

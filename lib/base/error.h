@@ -3,6 +3,7 @@
 #ifndef RS_BASE_ERROR_H
 #define RS_BASE_ERROR_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include "resect/error.h"
@@ -10,6 +11,7 @@
 /* Fills err (which may be NULL) and returns false. Control bytes and non-ASCII bytes that are not UTF-8 come out
    escaped, so that a name from a hostile file cannot speak to a terminal. */
 bool rs_fail(resect_error *err, resect_code code, const char *fmt, ...) RESECT_PRINTF(3, 4);
+bool rs_vfail(resect_error *err, resect_code code, const char *fmt, va_list ap) RESECT_PRINTF(3, 0);
 bool rs_fail_nomem(resect_error *err);
 
 /* The same for functions that return a pointer. */

@@ -133,17 +133,24 @@ rs_arena_strdup(rs_arena *a, const char *s, resect_error *err)
 }
 
 char *
+rs_arena_vprintf(rs_arena *a, resect_error *err, const char *fmt, va_list ap)
+{
+        va_list again;
+        va_copy(again, ap);
+        int n = vsnprintf(NULL, 0, fmt, again);
+        va_end(again);
+        char *p = rs_arena_alloc(a, (size_t)n + 1, 1, err);
+        if (p)
+                vsnprintf(p, (size_t)n + 1, fmt, ap);
+        return p;
+}
+
+char *
 rs_arena_printf(rs_arena *a, resect_error *err, const char *fmt, ...)
 {
         va_list ap;
         va_start(ap, fmt);
-        int n = vsnprintf(NULL, 0, fmt, ap);
-        va_end(ap);
-        char *p = rs_arena_alloc(a, (size_t)n + 1, 1, err);
-        if (!p)
-                return NULL;
-        va_start(ap, fmt);
-        vsnprintf(p, (size_t)n + 1, fmt, ap);
+        char *p = rs_arena_vprintf(a, err, fmt, ap);
         va_end(ap);
         return p;
 }

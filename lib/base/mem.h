@@ -57,6 +57,7 @@ typedef struct rs_arena {
 void *rs_arena_alloc(rs_arena *a, size_t count, size_t size, resect_error *err) RESECT_MUST;
 char *rs_arena_strndup(rs_arena *a, const char *s, size_t n, resect_error *err) RESECT_MUST;
 char *rs_arena_strdup(rs_arena *a, const char *s, resect_error *err) RESECT_MUST;
+char *rs_arena_vprintf(rs_arena *a, resect_error *err, const char *fmt, va_list ap) RESECT_MUST RESECT_PRINTF(3, 0);
 char *rs_arena_printf(rs_arena *a, resect_error *err, const char *fmt, ...) RESECT_MUST RESECT_PRINTF(3, 4);
 void rs_arena_free(rs_arena *a);
 

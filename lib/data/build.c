@@ -43,12 +43,10 @@ bool
 rs_data_note(resect_data *d, resect_error *err, const char *fmt, ...)
 {
         resect_error line; /* for its formatting, which makes names safe to print */
-        char text[sizeof line.msg];
         va_list ap;
         va_start(ap, fmt);
-        vsnprintf(text, sizeof text, fmt, ap);
+        rs_vfail(&line, RESECT_OK, fmt, ap);
         va_end(ap);
-        rs_fail(&line, RESECT_OK, "%s", text);
         char *copy = rs_arena_strdup(&d->arena, line.msg, err);
         return copy && push(&d->arena, &d->notes, &d->n_notes, "", copy, err);
 }

@@ -13,10 +13,8 @@ enum { IR_NEWEST = 13 };
 static void RESECT_PRINTF(4, 0)
         report(rs_check *c, bool fatal, const char *where, const char *fmt, va_list ap)
 {
-        char raw[RESECT_ERROR_MAX];
         resect_error safe;
-        vsnprintf(raw, sizeof raw, fmt, ap);
-        rs_fail(&safe, RESECT_GRAPH, "%s", raw); /* makes it one printable line */
+        rs_vfail(&safe, RESECT_GRAPH, fmt, ap); /* makes it one printable line */
         c->errors += fatal;
         if (c->on_finding)
                 c->on_finding(c->ctx, &(resect_finding){fatal, where, safe.msg});

@@ -34,12 +34,10 @@ add(rs_table *t, const char *text)
 void
 rs_table_cell(rs_table *t, const char *fmt, ...)
 {
-        char text[4608];
         va_list ap;
         va_start(ap, fmt);
-        vsnprintf(text, sizeof text, fmt, ap);
+        add(t, rs_arena_vprintf(&t->r->arena, NULL, fmt, ap));
         va_end(ap);
-        add(t, rs_arena_strdup(&t->r->arena, text, NULL));
 }
 
 bool

@@ -37,12 +37,10 @@ bool
 rs_trial_note(resect_trial *t, resect_error *err, const char *fmt, ...)
 {
         resect_error line; /* for its formatting, which makes names safe to print */
-        char text[sizeof line.msg];
         va_list ap;
         va_start(ap, fmt);
-        vsnprintf(text, sizeof text, fmt, ap);
+        rs_vfail(&line, RESECT_OK, fmt, ap);
         va_end(ap);
-        rs_fail(&line, RESECT_OK, "%s", text);
         if (t->n_notes == t->cap_notes) {
                 size_t cap = t->cap_notes ? t->cap_notes * 2 : 16;
                 const char **more = RS_NEW(&t->arena, cap, const char *, err);
@@ -312,12 +310,10 @@ static bool set(resect_trial *t, bool identity, const char *name, resect_error *
 static bool
 set(resect_trial *t, bool identity, const char *name, resect_error *err, const char *fmt, ...)
 {
-        char text[4096];
         va_list ap;
         va_start(ap, fmt);
-        vsnprintf(text, sizeof text, fmt, ap);
+        const char *value = rs_arena_vprintf(&t->arena, err, fmt, ap);
         va_end(ap);
-        const char *value = rs_arena_strdup(&t->arena, text, err);
         t->settings[t->n_settings++] = (rs_setting_text){name, value, identity};
         return value != NULL;
 }

@@ -22,12 +22,10 @@ static const char *say(speech *s, const char *fmt, ...) RESECT_PRINTF(2, 3);
 static const char *
 say(speech *s, const char *fmt, ...)
 {
-        char text[8192];
         va_list ap;
         va_start(ap, fmt);
-        vsnprintf(text, sizeof text, fmt, ap);
+        char *copy = s->ok ? rs_arena_vprintf(&s->v->arena, s->err, fmt, ap) : NULL;
         va_end(ap);
-        char *copy = s->ok ? rs_arena_strdup(&s->v->arena, text, s->err) : NULL;
         s->ok = copy != NULL;
         return copy ? copy : "";
 }

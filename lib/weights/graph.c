@@ -51,12 +51,10 @@ static bool ask(struct asking *a, const char *name, const char *fmt, ...) RESECT
 static bool
 ask(struct asking *a, const char *name, const char *fmt, ...)
 {
-        char text[128];
         va_list ap;
         va_start(ap, fmt);
-        vsnprintf(text, sizeof text, fmt, ap);
+        char *value = rs_arena_vprintf(&a->arena, a->err, fmt, ap);
         va_end(ap);
-        char *value = rs_arena_strdup(&a->arena, text, a->err);
         if (!value)
                 return false;
         a->settings[a->n++] = (resect_setting){name, value};
