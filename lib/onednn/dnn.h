@@ -10,8 +10,7 @@
 #define RS_ONEDNN_DNN_H
 
 #include <oneapi/dnnl/dnnl.h>
-#include "onednn/pointconv.h"
-#include "onednn/winograd.h"
+#include "onednn/own.h"
 #include "plan/plan.h"
 
 typedef struct rs_dnn {
@@ -27,8 +26,7 @@ typedef struct rs_dnn {
    made from is to be read. */
 typedef struct rs_layout {
         dnnl_memory_desc_t md, dense;
-        const rs_winograd *winograd; /* of a weight in Winograd's form: then md says nothing */
-        const rs_pointconv *point;   /* the same of pointconv.h's */
+        const rs_own *own; /* of a weight packed for a kernel of our own: then md says nothing */
 } rs_layout;
 
 enum { RS_ARGS_MAX = 6, RS_LAUNCHES_MAX = 6 };

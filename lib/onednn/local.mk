@@ -4,7 +4,9 @@ libcore_la_SOURCES += \
 	lib/onednn/blocks.c lib/onednn/blocks.h \
 	lib/onednn/norm_kernels.c lib/onednn/norm_kernels.h \
 	lib/onednn/onednn.h \
+	lib/onednn/own.c lib/onednn/own.h \
 	lib/onednn/pointconv.c lib/onednn/pointconv.h \
+	lib/onednn/pointgrad.c \
 	lib/onednn/pointconv_kernels.c lib/onednn/pointconv_kernels.h \
 	lib/onednn/rows.c lib/onednn/rows.h lib/onednn/rows.inc.h \
 	lib/onednn/winograd.c lib/onednn/winograd.h \
@@ -13,6 +15,7 @@ if HAVE_ONEDNN
 libcore_la_SOURCES += \
 	lib/onednn/choose.c lib/onednn/choose.h \
 	lib/onednn/conv.c \
+	lib/onednn/conv_shape.c lib/onednn/conv_shape.h \
 	lib/onednn/dnn.c lib/onednn/dnn.h \
 	lib/onednn/gemm.c \
 	lib/onednn/lower.c lib/onednn/lower.h \

@@ -218,15 +218,9 @@ rs_lower_packed(rs_lower *l, int v, const dnnl_memory_desc_t *dense, const dnnl_
 }
 
 int
-rs_lower_packed_winograd(rs_lower *l, int v, const rs_winograd *w, resect_error *err)
+rs_lower_packed_own(rs_lower *l, int v, const rs_own *own, resect_error *err)
 {
-        return packed(l, v, &(rs_layout){.winograd = w}, rs_winograd_weight_bytes(w), err);
-}
-
-int
-rs_lower_packed_point(rs_lower *l, int v, const rs_pointconv *p, resect_error *err)
-{
-        return packed(l, v, &(rs_layout){.point = p}, rs_pointconv_weight_bytes(p), err);
+        return packed(l, v, &(rs_layout){.own = own}, rs_own_weight_bytes(own), err);
 }
 
 static bool
@@ -235,12 +229,8 @@ pack(const resect_plan *p, int v, const void *from, void *to, resect_error *err)
         const rs_layout *layout = p->values[v].layout;
         rs_dnn *d = p->fast;
         rs_launch l = {0};
-        if (layout->winograd) {
-                rs_winograd_weights(layout->winograd, from, false, to);
-                return true;
-        }
-        if (layout->point) {
-                rs_pointconv_weights(layout->point, from, to);
+        if (layout->own) {
+                rs_own_weights(layout->own, from, false, to);
                 return true;
         }
         if (!rs_launch_reorder(d, &l, &layout->dense, &layout->md, false, err))

@@ -26,9 +26,8 @@ int rs_lower_as(rs_lower *l, const rs_pstep *s, int v, const dnnl_memory_desc_t 
 bool rs_lower_output(rs_lower *l, int v, const dnnl_memory_desc_t *md, resect_error *err) RESECT_MUST;
 /* A packed copy of weight v, which is never trained: read as `dense`, laid out as md. -1 on failure. */
 int rs_lower_packed(rs_lower *l, int v, const dnnl_memory_desc_t *dense, const dnnl_memory_desc_t *md, resect_error *err);
-/* The same in Winograd's form. */
-int rs_lower_packed_winograd(rs_lower *l, int v, const rs_winograd *w, resect_error *err);
-int rs_lower_packed_point(rs_lower *l, int v, const rs_pointconv *p, resect_error *err);
+/* The same for a kernel of our own. */
+int rs_lower_packed_own(rs_lower *l, int v, const rs_own *own, resect_error *err);
 /* Whether training changes weight v. */
 bool rs_lower_trained(const rs_lower *l, int v);
 /* Whether the gradient of value v is wanted. */

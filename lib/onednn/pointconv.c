@@ -20,13 +20,15 @@
  */
 #include "onednn/pointconv.h"
 #include "onednn/pointconv_kernels.h"
+#include "onednn/winograd_kernels.h"
 
 #include <stdint.h>
+#include <string.h>
 #include <unistd.h>
 #include "base/mem.h"
 
 enum {
-        CHUNK = RS_POINT_VECTORS * 16, /* outputs that are done at a time */
+        CHUNK = RS_POINT_CHUNK, /* outputs that are done at a time */
         TILE_LEAST = 112,
         TILE_MOST = 224, /* positions, at most */
         PRODUCTS = 7,
@@ -116,43 +118,70 @@ size_t
 rs_pointconv_scratch(const rs_pointconv *p)
 {
         const shape s = shape_of(p);
+        const size_t forward = (size_t)s.threads * s.scratch * sizeof(float);
+        const size_t gradient = rs_point_gradient_scratch(p);
 
-        return (size_t)s.threads * s.scratch * sizeof(float);
+        return forward > gradient ? forward : gradient;
 }
 
-/* Of one output of each half, for the products in the order in which they are done. */
+/* Weights of 16 channels from c by 16 outputs from o, rows of outputs `step` floats apart. */
 static void
-combine_weights(const shape *s, const float *w, size_t o, float *u)
+weights_of(const rs_pointconv *p, const float *w, bool turned, size_t o, size_t c, float *to,
+        size_t step)
 {
-        const size_t h = s->c / 2, step = h * CHUNK;
-        const float *w1 = w + o * s->c, *w2 = w + (o + s->o / 2) * s->c;
+        if (!turned)
+                rs_wino_transpose(w + o * p->c + c, p->c, to, step);
+        else
+                for (size_t i = 0; i < 16; i++)
+                        memcpy(to + i * step, w + (c + i) * p->o + o, 16 * sizeof *w);
+}
 
-        u += o / CHUNK * PRODUCTS * step + o % CHUNK;
-        for (size_t c = 0; c < h; c++, u += CHUNK) {
-                const float b11 = w1[c], b21 = w1[h + c], b12 = w2[c], b22 = w2[h + c];
-                const float t1 = b12 - b11, t2 = b22 - t1;
-                const float all[PRODUCTS] = {b11, b21, t2, b22 - b12, b21 - t2, t1, b22};
-                for (size_t k = 0; k < PRODUCTS; k++)
-                        u[k * step] = all[k];
-        }
+/* What the products read of 16 channels and outputs of the first halves, in the order in which they
+ * are done. */
+static void
+combine_weights(const rs_pointconv *p, const float *w, bool turned, size_t o, size_t c, float *u)
+{
+        enum { N = 16 * 16 };
+        const size_t h = p->c / 2, step = h * CHUNK;
+        float b11[N], b21[N], b12[N], b22[N];
+
+        weights_of(p, w, turned, o, c, b11, 16);
+        weights_of(p, w, turned, o, h + c, b21, 16);
+        weights_of(p, w, turned, p->o / 2 + o, c, b12, 16);
+        weights_of(p, w, turned, p->o / 2 + o, h + c, b22, 16);
+        u += o / CHUNK * PRODUCTS * step + c * CHUNK + o % CHUNK;
+        for (size_t i = 0; i < N; i += 16, u += CHUNK)
+                for (size_t k = 0; k < 16; k++) {
+                        const size_t at = i + k;
+                        const float t1 = b12[at] - b11[at], t2 = b22[at] - t1;
+                        u[k] = b11[at];
+                        u[step + k] = b21[at];
+                        u[2 * step + k] = t2;
+                        u[3 * step + k] = b22[at] - b12[at];
+                        u[4 * step + k] = b21[at] - t2;
+                        u[5 * step + k] = t1;
+                        u[6 * step + k] = b22[at];
+                }
 }
 
 void
-rs_pointconv_weights(const rs_pointconv *p, const float *w, float *u)
+rs_pointconv_weights(const rs_pointconv *p, const float *w, bool turned, float *u)
 {
         const shape s = shape_of(p);
-        const size_t rows = s.seven ? s.o / 2 : s.o;
+        const size_t ob = s.seven ? s.ob / 2 : s.ob, ib = s.seven ? s.ib / 2 : s.ib;
 
 #pragma omp parallel for num_threads(s.threads) schedule(static)
-        for (size_t o = 0; o < rows; o++) {
+        for (size_t unit = 0; unit < ob * ib; unit++) {
+                /* along the rows of w */
+                const size_t o = (turned ? unit % ob : unit / ib) * 16;
+                const size_t c = (turned ? unit / ob : unit % ib) * 16;
                 if (s.seven) {
-                        combine_weights(&s, w, o, u);
+                        combine_weights(p, w, turned, o, c, u);
                         continue;
                 }
                 const size_t first = o / CHUNK * CHUNK;
                 const size_t wide = s.o - first < CHUNK ? s.o - first : CHUNK;
-                for (size_t c = 0; c < s.c; c++)
-                        u[first * s.c + c * wide + o - first] = w[o * s.c + c];
+                weights_of(p, w, turned, o, c, u + first * s.c + c * wide + o - first, wide);
         }
 }
 

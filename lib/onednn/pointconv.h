@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * 1x1 convolutions with stride 1, forward, in float32, for machines with AVX-512. Activations lie as nChw16c,
+ * 1x1 convolutions with stride 1 and their gradients, in float32, for machines with AVX-512. Activations lie as nChw16c,
  * [N][C / 16][positions][16]; C and O are multiples of 16. Where it pays, an eighth of the multiplications is saved by one level
  * of Strassen's method as Winograd has it (15 additions).
  *
@@ -25,12 +25,18 @@ bool rs_pointconv_able(const rs_pointconv *p);
 
 /* Packed weights. Their layout follows from all of p but n and threads. */
 size_t rs_pointconv_weight_bytes(const rs_pointconv *p);
-void rs_pointconv_weights(const rs_pointconv *p, const float *w /* [O, C] dense */, float *u);
+/* turned: w is [C, O]. So the gradient of x is the forward product of dy with the weights turned, C and O exchanged. */
+void rs_pointconv_weights(const rs_pointconv *p, const float *w /* [O, C] dense */, bool turned, float *u);
 
-size_t rs_pointconv_scratch(const rs_pointconv *p); /* bytes; 64-byte aligned */
+size_t rs_pointconv_scratch(const rs_pointconv *p); /* bytes, enough for each call; 64-byte aligned */
 
 /* y = relu(w x + bias + y), bias, the old y and relu only where asked for. */
 void rs_pointconv_forward(const rs_pointconv *p, const float *x /* [N, C/16, S, 16] */, const float *u,
         const float *bias /* [O] or NULL */, bool add, bool relu, float *y /* [N, O/16, S, 16] */, void *scratch);
+
+/* dw = the gradient of w. (pointgrad.c) */
+size_t rs_point_gradient_scratch(const rs_pointconv *p);
+void rs_pointconv_weight_gradient(const rs_pointconv *p, const float *x /* [N, C/16, S, 16] */,
+        const float *dy /* [N, O/16, S, 16] */, float *dw /* [O, C] dense */, void *scratch);
 
 #endif

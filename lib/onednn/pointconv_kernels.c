@@ -51,7 +51,8 @@ rs_point_able(void)
 }
 #endif
 
-#define EACH(t, j) UNROLL for (int t = 0; t < tiles; t++) UNROLL for (int j = 0; j < vectors; j++)
+#define EACH(t, j, tiles) \
+        UNROLL for (int t = 0; t < tiles; t++) UNROLL for (int j = 0; j < vectors; j++)
 #define AT(plane, t, j) ((plane).at + (size_t)(j) * (plane).step + (t)*16)
 
 static INLINE void
@@ -61,7 +62,7 @@ product(int tiles, int vectors, const rs_point_product *p)
         const char *u_next = p->u_next;
         V s[RS_POINT_BLOCK][RS_POINT_VECTORS];
 
-        EACH(t, j) s[t][j] = p->start.at ? LOAD(AT(p->start, t, j)) : SET(0);
+        EACH(t, j, tiles) s[t][j] = p->start.at ? LOAD(AT(p->start, t, j)) : SET(0);
         for (size_t b = 0; b < p->depth; b++, x += p->x_step, x_next += p->x_next_step) {
                 for (size_t i = 0; i < p->far; i++, u_next += 64)
                         __builtin_prefetch(u_next, 0, 2);
@@ -88,16 +89,17 @@ product(int tiles, int vectors, const rs_point_product *p)
                         }
         }
         if (p->also.at)
-                EACH(t, j) STORE(AT(p->also, t, j), ADD(s[t][j], LOAD(AT(p->more_also, t, j))));
+                EACH(t, j, tiles)
+        STORE(AT(p->also, t, j), ADD(s[t][j], LOAD(AT(p->more_also, t, j))));
         if (p->more.at)
-                EACH(t, j) s[t][j] = ADD(s[t][j], LOAD(AT(p->more, t, j)));
+                EACH(t, j, tiles) s[t][j] = ADD(s[t][j], LOAD(AT(p->more, t, j)));
         if (p->bias)
-                EACH(t, j) s[t][j] = ADD(s[t][j], LOAD(p->bias + j * 16));
+                EACH(t, j, tiles) s[t][j] = ADD(s[t][j], LOAD(p->bias + j * 16));
         if (p->add)
-                EACH(t, j) s[t][j] = ADD(s[t][j], LOAD(AT(p->y, t, j)));
+                EACH(t, j, tiles) s[t][j] = ADD(s[t][j], LOAD(AT(p->y, t, j)));
         if (p->relu)
-                EACH(t, j) s[t][j] = MAX(SET(0), s[t][j]);
-        EACH(t, j) STORE(AT(p->y, t, j), s[t][j]);
+                EACH(t, j, tiles) s[t][j] = MAX(SET(0), s[t][j]);
+        EACH(t, j, tiles) STORE(AT(p->y, t, j), s[t][j]);
 }
 
 #define TILES(X) X(1) X(2) X(3) X(4) X(5) X(6)
@@ -119,6 +121,63 @@ rs_point_run(size_t positions, size_t vectors, const rs_point_product *p)
                 TILES(ROW)};
 
         table[positions - 1][vectors - 1](p);
+}
+
+/* Channels [first, first + channels) of x. The first pass fetches what comes next, the others what
+ * comes later. */
+static INLINE void
+outer(int pass, int first, int channels, int vectors, const rs_point_outer *p)
+{
+        float *du = p->du + first * vectors * 16;
+        const float *du_next = p->du_next, *const du_end = du_next + vectors * 16 * 16;
+        V s[RS_POINT_BLOCK][RS_POINT_VECTORS];
+
+#define SUM(c, j) (du + ((c)*vectors + (j)) * 16)
+        EACH(c, j, channels) s[c][j] = p->more ? LOAD(SUM(c, j)) : SET(0);
+        for (size_t i = 0; i < p->pictures; i++) {
+                const float *x = p->x + i * p->x_picture + first, *dy = p->dy + i * p->dy_picture;
+                const float *soon = pass ? p->far[pass - 1] + i * p->far_picture[pass - 1]
+                                         : p->x_next + i * p->x_picture;
+                for (size_t k = 0; k < p->positions; k++, x += 16, dy += 16, soon += 16) {
+                        V g[RS_POINT_VECTORS];
+                        if (pass)
+                                __builtin_prefetch(soon, 0, 2);
+                        else
+                                __builtin_prefetch(soon, 0, 3);
+                        if (!pass && du_next < du_end) {
+                                __builtin_prefetch(du_next, 1, 3);
+                                du_next += 16;
+                        }
+                        UNROLL for (int j = 0; j < vectors; j++) g[j] =
+                                LOAD(dy + (size_t)j * p->dy_vector);
+                        UNROLL for (int c = 0; c < channels; c++)
+                        {
+                                const V v = SET(x[c]);
+                                UNROLL for (int j = 0; j < vectors; j++) s[c][j] =
+                                        MADD(v, g[j], s[c][j]);
+                        }
+                }
+        }
+        EACH(c, j, channels) STORE(SUM(c, j), s[c][j]);
+}
+
+#define OUTER(vectors)                                              \
+        static TARGET void outer_##vectors(const rs_point_outer *p) \
+        {                                                           \
+                outer(0, 0, 6, vectors, p);                         \
+                outer(1, 6, 5, vectors, p);                         \
+                outer(2, 11, 5, vectors, p);                        \
+        }
+OUTER(1)
+OUTER(2)
+OUTER(3) OUTER(4)
+
+        void rs_point_sum_outer(size_t vectors, const rs_point_outer *p)
+{
+        static void (*const table[RS_POINT_VECTORS])(const rs_point_outer *) = {
+                outer_1, outer_2, outer_3, outer_4};
+
+        table[vectors - 1](p);
 }
 
 TARGET void

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: 0BSD */
-/* What pointconv.c asks of the processor: the product of a few positions with a few vectors of 16 outputs. */
+/* What pointconv.c and pointgrad.c ask of the processor: products of a few positions or channels with a few vectors of 16
+   outputs. */
 #ifndef RS_ONEDNN_POINTCONV_KERNELS_H
 #define RS_ONEDNN_POINTCONV_KERNELS_H
 
@@ -9,6 +10,7 @@
 enum {
         RS_POINT_BLOCK = 6,   /* positions, at most */
         RS_POINT_VECTORS = 4, /* of outputs, at most */
+        RS_POINT_CHUNK = RS_POINT_VECTORS * 16,
 };
 
 /* Vectors of 16 floats: [..][position][16], the outer steps that many floats apart. NULL: none. */
@@ -33,8 +35,21 @@ typedef struct rs_point_product {
         const char *u_next;
 } rs_point_product;
 
+/*
+ * du[16][vectors * 16] (+)= x' dy, summed over positions of a few pictures: x is [pictures][positions][16], dy the same for each
+ * vector, dy_vector floats apart. Meanwhile what lies at x_next as x does, and du_next, are fetched, and two more things that lie
+ * so, pictures far_picture floats apart, from further away.
+ */
+typedef struct rs_point_outer {
+        const float *x, *dy, *x_next, *du_next, *far[2];
+        size_t pictures, positions, x_picture, dy_picture, dy_vector, far_picture[2];
+        float *du;
+        bool more; /* du is added to */
+} rs_point_outer;
+
 bool rs_point_able(void);
 void rs_point_run(size_t positions, size_t vectors, const rs_point_product *p);
+void rs_point_sum_outer(size_t vectors, const rs_point_outer *p);
 /* Of [blocks][.][16] a11, a21 = a11 + half, a12 = a11 + across and a22: a21 + a22 and this - a11, a11 - a21, and a12 - the
    second, each [blocks][half / 16][16], one after the other. */
 void rs_point_combine(const float *a11, size_t half, size_t across, size_t step, size_t blocks, float *to);

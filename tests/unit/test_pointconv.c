@@ -58,7 +58,7 @@ convolve(rs_pointconv p, int threads, const float *x, const float *w, const floa
         float *scratch = buffer(rs_pointconv_scratch(&p));
         if (old)
                 memcpy(y, old, size);
-        rs_pointconv_weights(&p, w, u);
+        rs_pointconv_weights(&p, w, false, u);
         rs_pointconv_forward(&p, x, u, bias, old != NULL, relu, y, scratch);
         for (size_t i = 0; i < 64; i++) { /* nothing was written behind the buffers */
                 ck_assert_int_eq(((unsigned char *)y)[size + i], 0xff);
