@@ -189,10 +189,13 @@ taps_of(const rs_winograd *p, const float *w, bool gradient, size_t o, size_t c,
                 return;
         }
         for (size_t i = 0; i < 16; i++, taps += 9 * 16) {
-                const float *from = w + ((c + i) * p->o + o) * 9;
+                /* rows of 9 are read as rows of 16, which must not reach behind the last */
+                const size_t at = ((c + i) * p->o + o) * 9;
+                const size_t shift = at + 15 * 9 + 16 > p->c * p->o * 9 ? 7 : 0;
+                _Alignas(64) float columns[16 * 16];
+                rs_wino_transpose(w + at - shift, 9, columns, 16);
                 for (size_t k = 0; k < 9; k++)
-                        for (size_t j = 0; j < 16; j++)
-                                taps[k * 16 + j] = from[j * 9 + 8 - k];
+                        memcpy(taps + k * 16, columns + (8 - k + shift) * 16, 16 * sizeof *taps);
         }
 }
 
