@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: 0BSD */
-/* 1x1 convolutions against the reference Conv, on noise. */
+/* 1x1 convolutions against the reference Conv, and their gradients against sums in double, on
+ * noise. */
 #include "onednn/pointconv.h"
 #include "op_run.h"
 
@@ -18,6 +19,7 @@ static const struct shape {
         {2, 256, 256, 6, 5, 1e-5},   /* halves of uneven blocks */
         {3, 288, 384, 14, 14, 2e-5}, /* tiles */
         {1, 128, 640, 15, 14, 1e-5}, /* tiles of uneven positions */
+        {6, 48, 80, 7, 6, 2e-6},     /* gradients: panels of two pictures */
 };
 enum { N_SHAPES = sizeof shapes / sizeof *shapes };
 
@@ -126,6 +128,94 @@ START_TEST(test_forward)
 }
 END_TEST
 
+/* Element (n, channel, position) of [N, channels/16, S, 16]. */
+static size_t
+at(const rs_pointconv *p, size_t channels, size_t n, size_t c, size_t s)
+{
+        return ((n * (channels / 16) + c / 16) * p->s + s) * 16 + c % 16;
+}
+
+static float *
+noise(uint64_t seed, size_t n)
+{
+        float *f = buffer(n * 4);
+
+        for (size_t i = 0; i < n; i++)
+                f[i] = (float)op_noise(seed, i);
+        return f;
+}
+
+static void
+near(const char *what, const float *got, const double *want, size_t n, double error)
+{
+        double most = 0;
+
+        for (size_t i = 0; i < n; i++)
+                most = fmax(most, fabs(want[i]));
+        for (size_t i = 0; i < n; i++)
+                ck_assert_msg(fabs(got[i] - want[i]) <= error * most,
+                        "%s: %zu is %g, not %g, of %g", what, i, got[i], want[i], most);
+}
+
+START_TEST(test_gradients)
+{
+        const struct shape *t = &shapes[_i];
+        rs_pointconv p = {(size_t)t->n, (size_t)t->c, (size_t)t->o, (size_t)t->h * (size_t)t->w, 1};
+        if (!rs_pointconv_able(&p)) {
+                fprintf(stderr, "no AVX-512: gradients of 1x1 convolutions are not tested\n");
+                return;
+        }
+        const size_t nx = p.n * p.c * p.s, nw = p.c * p.o;
+        float *x = noise(1, nx), *dy = noise(2, p.n * p.o * p.s), *w = noise(3, nw);
+        double *dx_want = calloc(nx, sizeof *dx_want), *dw_want = calloc(nw, sizeof *dw_want);
+        for (size_t n = 0; n < p.n; n++)
+                for (size_t o = 0; o < p.o; o++)
+                        for (size_t c = 0; c < p.c; c++)
+                                for (size_t s = 0; s < p.s; s++) {
+                                        const double g = dy[at(&p, p.o, n, o, s)];
+                                        dx_want[at(&p, p.c, n, c, s)] += g * w[o * p.c + c];
+                                        dw_want[o * p.c + c] += g * x[at(&p, p.c, n, c, s)];
+                                }
+        float *dx_first = NULL, *dw_first = NULL;
+        for (p.threads = 1; p.threads <= 5; p.threads += 2) {
+                const rs_pointconv back = {p.n, p.o, p.c, p.s, p.threads};
+                float *u = buffer(rs_pointconv_weight_bytes(&back)), *dx = buffer(nx * 4);
+                float *scratch = buffer(rs_pointconv_scratch(&back));
+                rs_pointconv_weights(&back, w, true, u);
+                rs_pointconv_forward(&back, dy, u, NULL, false, false, dx, scratch);
+                rs_free_aligned(scratch);
+                float *dw = buffer(nw * 4);
+                scratch = buffer(rs_pointconv_scratch(&p));
+                rs_pointconv_weight_gradient(&p, x, dy, dw, scratch);
+                for (size_t i = 0; i < 64; i++) { /* nothing was written behind the buffers */
+                        ck_assert_int_eq(((unsigned char *)dw)[nw * 4 + i], 0xff);
+                        ck_assert_int_eq(
+                                ((unsigned char *)scratch)[rs_pointconv_scratch(&p) + i], 0xff);
+                }
+                rs_free_aligned(scratch);
+                rs_free_aligned(u);
+                near("dx", dx, dx_want, nx, t->error);
+                near("dw", dw, dw_want, nw, t->error);
+                if (!dx_first) {
+                        dx_first = dx;
+                        dw_first = dw;
+                        continue;
+                }
+                ck_assert_mem_eq(dx, dx_first, nx * 4);
+                ck_assert_mem_eq(dw, dw_first, nw * 4);
+                rs_free_aligned(dx);
+                rs_free_aligned(dw);
+        }
+        rs_free_aligned(dx_first);
+        rs_free_aligned(dw_first);
+        rs_free_aligned(x);
+        rs_free_aligned(dy);
+        rs_free_aligned(w);
+        free(dx_want);
+        free(dw_want);
+}
+END_TEST
+
 START_TEST(test_able)
 {
         const rs_pointconv good = {2, 32, 48, 9, 1};
@@ -152,6 +242,7 @@ main(void)
 
         tcase_set_timeout(t, 120);
         tcase_add_loop_test(t, test_forward, 0, N_SHAPES);
+        tcase_add_loop_test(t, test_gradients, 0, N_SHAPES);
         tcase_add_test(t, test_able);
         suite_add_tcase(s, t);
         SRunner *r = srunner_create(s);
