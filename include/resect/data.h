@@ -112,7 +112,8 @@ typedef struct resect_loader_options {
         const resect_input *input;
         const resect_augment *augment;
         uint64_t seed, epoch;
-        int threads; /* 0: 2 */
+        int threads;  /* that make batches ahead of time; 0: as many as computing leaves over */
+        int computes; /* threads that compute between two calls; 0: one for every processor */
 } resect_loader_options;
 typedef struct resect_batch {
         resect_tensor x;      /* [n, C, H, W] float32 (or [n, H, W, C]); borrowed until the next call */

@@ -1,17 +1,23 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * Batches made ahead of time. A ring of a few batches is filled sample by sample: whichever thread
- * is free takes the next sample in the order, so that a batch is the same bytes with any number of
- * threads, and a slow picture delays nobody else. The consumer holds one batch; its place is given
- * back at the next call. An error is kept with its batch and told when that batch is asked for: the
- * one of the lowest sample, whoever met it first.
+ * Batches made sample by sample: whichever thread is free takes the next one in the order, so that
+ * a batch is the same bytes with any number of threads, and a slow picture delays nobody else.
+ *
+ * Threads that have a processor to themselves work ahead, in a ring of a few batches. The others
+ * work only while the consumer waits for a batch, and so does the consumer: a picture decoded
+ * beside a computation that uses all processors holds up one of its threads, and all the others
+ * wait for that one.
+ *
+ * The consumer holds one batch; its place is given back at the next call. An error is kept with its
+ * batch and told when that batch is asked for: the one of the lowest sample, whoever met it first.
  */
 #include "data/data.h"
 
 #include <signal.h>
 #include <string.h>
+#include "base/threads.h"
 
-enum { RING = 3, MOST_THREADS = 64, USUAL_THREADS = 2 };
+enum { RING = 3, MOST_THREADS = 64 };
 
 struct place {
         resect_tensor x;
@@ -41,6 +47,9 @@ struct resect_loader {
         bool has_lock, has_room, has_done;
         pthread_t threads[MOST_THREADS];
         int n_threads;
+        int ahead;    /* of them; the others come after */
+        int begun;    /* threads that know which they are */
+        bool waiting; /* the consumer, for batch number given - 1 */
 };
 
 static size_t
@@ -55,6 +64,14 @@ static bool
 has_place(const resect_loader *l)
 {
         return l->taken < l->n && l->taken / l->batch < (l->given ? l->given - 1 : 0) + RING;
+}
+
+/* The samples of the batches that the consumer has asked for. */
+static bool
+is_waited_for(const resect_loader *l)
+{
+        size_t end = l->given * l->batch;
+        return l->waiting && l->taken < (end < l->n ? end : l->n);
 }
 
 /* Makes one sample. Called and returns with the lock held. */
@@ -89,8 +106,9 @@ work(void *arg)
 {
         resect_loader *l = arg;
         pthread_mutex_lock(&l->lock);
+        const bool ahead = l->begun++ < l->ahead;
         while (!l->stop) {
-                if (has_place(l))
+                if (ahead ? has_place(l) : is_waited_for(l))
                         make_one(l);
                 else if (l->taken == l->n)
                         break;
@@ -134,12 +152,18 @@ make_ring(resect_loader *l, resect_error *err)
         return true;
 }
 
-/* Fewer threads than wanted is no error; with none the consumer works itself. */
+/* Fewer threads than wanted is no error; with none the consumer works alone. */
 static void
-start(resect_loader *l, int wanted)
+start(resect_loader *l, const resect_loader_options *o)
 {
         sigset_t all, old;
-        int n = wanted > 0 ? wanted : USUAL_THREADS;
+        int processors = rs_threads(0), n = o->threads;
+        l->ahead = n;
+        if (n <= 0) {
+                l->ahead = processors - rs_threads(o->computes);
+                l->ahead = l->ahead < 0 ? 0 : l->ahead;
+                n = processors - 1; /* and the consumer */
+        }
         sigfillset(&all); /* Ctrl-C is for the program's own thread */
         pthread_sigmask(SIG_SETMASK, &all, &old);
         while (l->n_threads < n && l->n_threads < MOST_THREADS &&
@@ -176,7 +200,7 @@ resect_loader_make(const resect_data *d, const resect_loader_options *o, resect_
                 resect_loader_free(l);
                 return NULL;
         }
-        start(l, o->threads);
+        start(l, o);
         return l;
 }
 
@@ -191,13 +215,15 @@ resect_loader_next(resect_loader *l, resect_batch *out, resect_error *err)
         pthread_mutex_lock(&l->lock);
         size_t n = batch_count(l, b);
         l->given = b + 1; /* the batch before is given back */
+        l->waiting = true;
         pthread_cond_broadcast(&l->room);
         while (l->taken < b * l->batch + n || p->left) {
-                if (l->n_threads == 0)
+                if (is_waited_for(l))
                         make_one(l);
                 else
                         pthread_cond_wait(&l->done, &l->lock);
         }
+        l->waiting = false;
         bool ok = !p->failed;
         if (!ok) {
                 l->given = b; /* the same answer to the next call */

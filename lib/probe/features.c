@@ -205,7 +205,8 @@ go_through(resect_probe *p, pass *s, const resect_data *data, resect_split split
                                              &(resect_loader_options){.split = split,
                                                      .n = n,
                                                      .batch = s->batch,
-                                                     .input = &s->in.input},
+                                                     .input = &s->in.input,
+                                                     .computes = o->threads},
                                              err)
                                    : NULL;
         resect_batch b = {0};

@@ -262,7 +262,8 @@ prepare(struct run *r, resect_model *m, const resect_data *d, resect_split split
                 &(resect_loader_options){.split = split,
                         .n = resect_data_count(d, split),
                         .batch = r->batch,
-                        .input = &r->in.input},
+                        .input = &r->in.input,
+                        .computes = o->threads},
                 err);
         return r->loader != NULL;
 }

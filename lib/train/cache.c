@@ -155,7 +155,8 @@ rs_cache_make(rs_net *net, const resect_data *d, resect_split split, const size_
                                    .order = samples,
                                    .n = n,
                                    .batch = net->batch,
-                                   .input = &net->in.input},
+                                   .input = &net->in.input,
+                                   .computes = net->o->threads},
                            err)) &&
                   fill(c, net, loader, events, staging, mirror, reads, err) &&
                   (c->memory || map_file(c, err));

@@ -98,7 +98,8 @@ rs_feed_start(rs_feed *f, size_t epoch, size_t first, resect_error *err)
                         .input = &f->net->in.input,
                         .augment = f->augment,
                         .seed = f->seed,
-                        .epoch = epoch},
+                        .epoch = epoch,
+                        .computes = f->net->o->threads},
                 err);
         return f->loader != NULL;
 }
