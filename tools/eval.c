@@ -30,15 +30,17 @@ static const cli_tool tool = {
         .name = "eval",
         .brief = "judge a model on labelled pictures",
         .usage = "MODEL DATA",
-        .description = "Runs MODEL on DATA and prints top-1 and top-5 accuracy, balanced accuracy "
-                       "(mean recall of the classes), macro-F1, log "
-                       "loss and expected calibration error (15 bins), each with a bootstrap "
-                       "interval; precision, recall and F1 of each class; "
-                       "the confusion matrix; and the mistakes that the model was surest of.\n\n"
-                       "Classes are matched by name when the model records labels, in whatever "
-                       "order, else by index. DATA is what resect-tune "
-                       "takes; of an unsplit folder the same pictures are held out as there, "
-                       "chosen by their content.",
+        .description =
+                "Runs MODEL on DATA and prints top-1 and top-5 accuracy, balanced accuracy "
+                "(mean recall of the classes), macro-F1, log "
+                "loss and expected calibration error (15 bins), each with a bootstrap "
+                "interval; precision, recall and F1 of each class; "
+                "the confusion matrix (of which --json lists what is not 0); and the mistakes "
+                "that the model was surest of.\n\n"
+                "Classes are matched by name when the model records labels, in whatever "
+                "order, else by index. DATA is what resect-tune "
+                "takes; of an unsplit folder the same pictures are held out as there, "
+                "chosen by their content.",
         .examples = "resect-eval tuned.onnx photos/\n"
                     "resect-eval tuned.onnx photos/ --split all --json\n"
                     "resect-eval tuned.onnx photos/ --min-top1 0.9 && cp tuned.onnx release/",
@@ -401,7 +403,7 @@ print_json(const struct verdict *v)
 {
         json_t *all = json_pack(
                 "{s:I,s:o}", "pictures", (json_int_t)v->n, "level", cli_json_real(v->level));
-        json_t *classes = json_array(), *matrix = json_array();
+        json_t *classes = json_array(), *confusion = json_array();
         for (int i = 0; i < FIGURES; i++)
                 json_object_set_new(all, figures[i].name,
                         json_pack("{s:o,s:o,s:o}", "value", cli_json_real(figure(&v->s, i)), "low",
@@ -409,11 +411,15 @@ print_json(const struct verdict *v)
                                 cli_json_real(figure(&v->high, i))));
         for (size_t i = 0; i < v->classes; i++) {
                 const resect_class_scores *k = &v->per_class[i];
-                json_t *row = json_array();
-                for (size_t j = 0; j < v->classes; j++)
-                        json_array_append_new(
-                                row, json_integer((json_int_t)v->confusion[i * v->classes + j]));
-                json_array_append_new(matrix, row);
+                for (size_t j = 0; j < v->classes; j++) {
+                        const size_t n = v->confusion[i * v->classes + j];
+                        if (n) /* of a thousand classes nearly all cells are empty */
+                                json_array_append_new(
+                                        confusion, json_pack("{s:o,s:o,s:I}", "label",
+                                                           cli_json_text(v->names[i]), "predicted",
+                                                           cli_json_text(v->names[j]), "pictures",
+                                                           (json_int_t)n));
+                }
                 json_array_append_new(classes,
                         json_pack("{s:o,s:I,s:I,s:I,s:o,s:o,s:o}", "class",
                                 cli_json_text(v->names[i]), "pictures", (json_int_t)k->support,
@@ -422,7 +428,7 @@ print_json(const struct verdict *v)
                                 cli_json_real(k->recall), "f1", cli_json_real(k->f1)));
         }
         json_object_set_new(all, "classes", classes);
-        json_object_set_new(all, "confusion", matrix);
+        json_object_set_new(all, "confusion", confusion);
         json_object_set_new(all, "worst", worst_json(v));
         cli_print_json(all);
 }
