@@ -113,6 +113,7 @@ plain(pen *p, const char *op, const char *part, const char *which, const char *x
 
 typedef struct shape {
         int64_t from, inner, to, stride;
+        bool first; /* of its stage */
 } shape;
 
 static const char *
@@ -151,7 +152,7 @@ shortcut(pen *p, const char *part, const char *x, const char *raw, const shape *
 {
         const rs_recipe *r = p->r;
         bool pooled = r->skip == RS_SKIP_POOL;
-        if (b->stride == 1 && b->from == b->to)
+        if (b->stride == 1 && b->from == b->to && !(r->skip_first && b->first))
                 return raw;
         if (r->skip == RS_SKIP_PAD)
                 return pad_shortcut(p, part, raw, b);
@@ -253,7 +254,7 @@ trunk(pen *p, int64_t *channels)
                         char part[32];
                         snprintf(part, sizeof part, "layer%d.%d", stage + 1, i);
                         const shape b = {*channels, rs_recipe_inner(r, width), to,
-                                stage > 0 && i == 0 ? 2 : 1};
+                                stage > 0 && i == 0 ? 2 : 1, i == 0};
                         x = (r->kind == RS_V2 ? block_v2 : block_v1)(p, part, x, &b);
                         *channels = to;
                 }
@@ -358,6 +359,9 @@ static const resect_option options[] = {
                 "where a block changes sizes: a 1x1 Conv with its norm, the same behind an average "
                 "pool, the Conv alone, or no weights: every other pixel, and channels of zeros on "
                 "both sides (option A of the paper)"},
+        {"shortcut-first", NULL,
+                "a stage's first block has a Conv in its shortcut even where nothing changes "
+                "(PaddleClas's ResNet18 and 34)"},
         {"seed", "N", "of the random weights (0)"},
         {NULL, NULL, NULL},
 };

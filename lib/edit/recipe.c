@@ -215,6 +215,10 @@ rs_recipe_read(rs_surgery *s, rs_recipe *r, resect_error *err)
                 return false;
         r->kind = (rs_recipe_kind)kind;
         r->skip = (rs_skip)skip;
+        r->skip_first = rs_given(s, "shortcut-first");
+        if (r->skip_first && r->skip == RS_SKIP_PAD)
+                return rs_fail(err, RESECT_ARG,
+                        "--shortcut-first is of shortcuts with a Conv, --shortcut pad has none");
         if (!r->bottleneck && (r->groups != 1 || r->group_width != 64))
                 return rs_fail(err, RESECT_ARG,
                         "--groups and --group-width are of bottlenecks; %s has basic blocks", name);

@@ -30,6 +30,7 @@ typedef struct rs_recipe {
         rs_stem_kind stem;
         int64_t stem_width[3];
         rs_skip skip;
+        bool skip_first; /* a stage's first block has that even where nothing changes */
         rs_recipe_kind kind;
         int64_t size[2]; /* height and width of the pictures */
 } rs_recipe;

@@ -40,7 +40,7 @@ rs_large_stem(const rs_set *set)
 /* What resect-new is asked for, in its own words. */
 struct asking {
         const resect_weights *w;
-        resect_setting settings[12];
+        resect_setting settings[16];
         size_t n;
         rs_arena arena;
         resect_error *err;
@@ -129,19 +129,21 @@ ask_shortcut(struct asking *a, int64_t stem, int64_t out)
 {
         const rs_set *set = &a->w->set;
         const rs_net *net = &set->net;
-        bool any = false, all = true, normed = false;
+        bool any = false, all = true, first = false, every = true, normed = false;
         for (int s = 1; s <= net->n_stages; s++) {
                 bool changes = s > 1 || stem != out;
                 const rs_place at = {RS_DOWN_CONV, s, 0, 1};
                 const rs_unit *u = rs_set_conv((rs_set *)(uintptr_t)set, &at);
-                if (net->down[s - 1] && !changes)
-                        return none(a, "with a Conv in a shortcut that needs none");
+                first |= net->down[s - 1] && !changes;
+                every &= net->down[s - 1];
                 any |= net->down[s - 1];
                 all &= net->down[s - 1] || !changes;
                 normed |= u && u->norm[RS_VAR];
         }
-        if (any && !all)
+        if ((any && !all) || (first && !every))
                 return none(a, "with Convs in some of its shortcuts alone");
+        if (first)
+                a->settings[a->n++] = (resect_setting){"shortcut-first", NULL};
         bool bare = any && !normed && !set->bn_folded && !net->preactivation;
         return ask(a, "shortcut", "%s",
                 !any             ? "pad"

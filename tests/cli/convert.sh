@@ -153,6 +153,16 @@ check 'the strides moved' sh -c "resect-info '$T/moved.onnx' | grep -q ' v1$'"
 refuses resect-convert --to npz:torchvision "$T/v1.onnx" -o "$T/no.npz"
 status 0 resect-convert --to npz:torchvision "$T/v1.onnx" -o "$T/yes.npz" --variant-from model
 
+# PaddleClas's ResNet18 has a Conv in the shortcut of every stage's first block, also where nothing changes
+resect-new resnet18 --shortcut-first --blocks 1,2 --classes 3 --size 32 --seed 2 --quiet -o "$T/first.onnx"
+status 0 resect-check "$T/first.onnx"
+status 0 resect-convert --to paddle:paddleclas "$T/first.onnx" -o "$T/first.pdparams"
+status 0 resect-convert --weights "$T/first.pdparams" --into new -o "$T/again.onnx"
+check 'the Conv is there' sh -c "resect-convert --list '$T/again.onnx' | grep -q '^layer1.0.downsample.0.weight .* 64x64x1x1'"
+check 'it computes the same' sh -c "resect-diff '$T/first.onnx' '$T/again.onnx' | grep -q ' 0 beyond the tolerance'"
+status 2 resect-new resnet20 --shortcut pad --shortcut-first -o "$T/no.onnx"
+says 'shortcut-first'
+
 # PaddleClas's vd has its pools in the shortcuts under the names of networks without: they are made, and never forgotten
 for kind in c d; do
         resect-new resnet18$kind --blocks 1,1 --classes 3 --size 32 --seed 2 --quiet -o "$T/deep$kind.onnx"

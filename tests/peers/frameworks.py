@@ -441,14 +441,19 @@ class Paddle:
         return F.relu(x) if act else x
 
     def block(self, x, n, stride, shortcut, if_first, way):
-        y = self.conv_bn(x, n, 1, way + ".conv0")
-        y = self.conv_bn(y, n, 3, way + ".conv1", stride)
-        y = self.conv_bn(y, n * 4, 1, way + ".conv2", act=False)
-        if not shortcut:
-            x = self.conv_bn(x, n * 4, 1, way + ".short", stride, not if_first, False)
+        if self.basic:
+            y = self.conv_bn(x, n, 3, way + ".conv0", stride)
+            y = self.conv_bn(y, n, 3, way + ".conv1", act=False)
+        else:
+            y = self.conv_bn(x, n, 1, way + ".conv0")
+            y = self.conv_bn(y, n, 3, way + ".conv1", stride)
+            y = self.conv_bn(y, n * 4, 1, way + ".conv2", act=False)
+        if not shortcut:  # in every stage's first block, of ResNet18 too
+            x = self.conv_bn(x, y.shape[1], 1, way + ".short", stride, not if_first, False)
         return F.relu(x + y)
 
-    def resnet(self, x, vd):
+    def resnet(self, x, vd, basic):
+        self.basic = basic
         if vd:
             for i, (n, stride) in enumerate(((WIDTH // 2, 2), (WIDTH // 2, 1), (WIDTH, 1))):
                 x = self.conv_bn(x, n, 3, "stem.%d" % i, stride)
@@ -466,9 +471,9 @@ class Paddle:
 
 
 def paddle_all():
-    for name, vd in (("paddleclas", False), ("paddleclas-vd", True)):
-        x, net = picture(224), Paddle(7 + vd)
-        y = net.resnet(x.double(), vd)
+    for name in ("paddleclas", "paddleclas-vd", "paddleclas-18", "paddleclas-18vd"):
+        x, net = picture(224), Paddle(len(name))
+        y = net.resnet(x.double(), name.endswith("vd"), "18" in name)
         names = {k: "batch_norm2d_0.w_%d" % i for i, k in enumerate(net.state)}
         with open(at(name + ".pdparams"), "wb") as f:
             pickle.dump({**net.state, "StructuredToParameterName@@": names}, f, protocol=4)

@@ -46,8 +46,9 @@ resect-convert --weights "$tmp/slim-v2.ckpt" --into new -o "$tmp/n.onnx" 2>"$tmp
         fail 'slim-v2: nothing is said of the class for the background'
 reads flax-example.msgpack flax-example flax-example
 reads flax-example-basic.msgpack flax-example-basic flax-example
-reads paddleclas.pdparams paddleclas paddleclas
-reads paddleclas-vd.pdparams paddleclas-vd paddleclas
+for f in paddleclas paddleclas-vd paddleclas-18 paddleclas-18vd; do
+        reads $f.pdparams $f paddleclas
+done
 echo "$checked files"
 [ $checked -ge 4 ] || fail 'next to nothing was checked'
 exit $failed
