@@ -10,9 +10,11 @@ typedef bool rs_trial(void *ctx, int method, void *const *buffers, resect_error 
 
 /*
  * 0 when method 0 is at least as fast as method 1 on this machine, else 1. key says what they compute, without blanks; a known
- * one is looked up, an unknown one is timed. -1 when memory runs out.
+ * one is looked up, an unknown one is timed. Buffers whose bit is set in far, weights, are not in the caches then, as in a network.
+ * -1 when memory runs out.
  */
-int rs_choose(rs_dnn *d, const char *key, rs_trial *trial, void *ctx, const size_t *sizes /* [n] */, int n, resect_error *err);
+int rs_choose(rs_dnn *d, const char *key, rs_trial *trial, void *ctx, const size_t *sizes /* [n] */, int n, uint32_t far,
+        resect_error *err);
 
 /* Makes d->choices. given: decisions that hold whatever the file says, as lines "KEY 0" or "KEY 1", or NULL. */
 bool rs_choices_make(rs_dnn *d, const char *given, resect_error *err) RESECT_MUST;

@@ -38,7 +38,7 @@ enum {
 typedef struct shape {
         size_t n, c, o, s, ib, ob, chunks; /* blocks of 16 in and out, chunks of outputs */
         size_t tile;                       /* positions, at most */
-        size_t tiles, spread; /* of a picture; into how many parts a tile's chunks go */
+        size_t tiles;                      /* of a picture */
         bool seven;
         size_t combined, scratch; /* floats: one of the s; all that a thread has for itself */
         int threads;
@@ -84,8 +84,6 @@ shape_of(const rs_pointconv *p)
         s.tile = tile_for(p->c);
         s.tiles = up(p->s, s.tile);
         s.threads = p->threads < 1 ? 1 : p->threads;
-        const size_t want = 4 * (size_t)s.threads, have = p->n * s.tiles;
-        s.spread = up(want, have) < s.chunks ? up(want, have) : s.chunks;
         if (s.seven) {
                 s.combined = s.tile / 2 * p->c / 2;
                 s.scratch = 4 * s.combined + 2 * s.tile / 2 * CHUNK;
@@ -304,17 +302,19 @@ seven(const forward *f, size_t picture, size_t first, size_t n, size_t from, siz
         }
 }
 
-/* Units are tiles, or parts of their outputs where there are few; whose they are changes no sum. */
+/* Units are chunks of outputs of tiles, a tile's one after the other; whose they are changes no
+ * sum. */
 static void
 share(const forward *f, size_t rank, float *own)
 {
         const shape *s = &f->s;
-        const size_t units = s->n * s->tiles * s->spread, threads = (size_t)s->threads;
+        const size_t units = s->n * s->tiles * s->chunks, threads = (size_t)s->threads;
+        const size_t end = part(units, rank + 1, threads);
 
-        for (size_t i = part(units, rank, threads); i < part(units, rank + 1, threads); i++) {
-                const size_t tile = i / s->spread, picture = tile / s->tiles;
-                const size_t from = part(s->chunks, i % s->spread, s->spread),
-                             to = part(s->chunks, i % s->spread + 1, s->spread);
+        for (size_t i = part(units, rank, threads), next; i < end; i = next) {
+                const size_t tile = i / s->chunks, picture = tile / s->tiles;
+                next = (tile + 1) * s->chunks < end ? (tile + 1) * s->chunks : end;
+                const size_t from = i - tile * s->chunks, to = next - tile * s->chunks;
                 const size_t t = tile % s->tiles, by = s->seven ? 2 : 1;
                 const size_t first = part(s->s / by, t, s->tiles) * by,
                              n = part(s->s / by, t + 1, s->tiles) * by - first;
