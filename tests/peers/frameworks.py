@@ -6,8 +6,8 @@ the file is written as the framework writes it. frameworks.py DIR makes NAME.FIL
 
 keras/src/applications/resnet.py, keras/src/ops/function.py (the order of layers), keras/src/saving/saving_lib.py,
 keras/src/legacy/saving/legacy_h5_format.py; tensorflow/models research/slim/nets/resnet_v1.py, resnet_v2.py, resnet_utils.py,
-tensorflow/core/util/tensor_slice_writer.cc; flax examples/imagenet/models.py, flax/serialization.py; PaddleClas
-ppcls/arch/backbone/legendary_models/resnet.py, paddle/framework/io.py.
+tensorflow/core/util/tensor_slice_writer.cc; flax examples/imagenet/models.py, flax/serialization.py, transformers
+models/resnet/modeling_flax_resnet.py; PaddleClas ppcls/arch/backbone/legendary_models/resnet.py, paddle/framework/io.py.
 """
 import json
 import math
@@ -413,13 +413,45 @@ class Flax:
         return dense(x, w, b)
 
 
+class HfFlax(Flax):
+    """transformers' modeling_flax_resnet.py; a list's parts that nobody named are called after the list."""
+
+    def conv_layer(self, x, n, k, stride, way, relu=True):
+        self.way = way
+        x = self.norm(self.conv(x, n, k, stride, (k // 2,) * 2, "convolution"), "normalization")
+        return F.relu(x) if relu else x
+
+    def resnet(self, x, bottleneck):
+        x = pool(self.conv_layer(x, WIDTH, 7, 2, ["resnet", "embedder", "embedder"]), 3, 2, (1, 1))
+        for s, blocks in enumerate(BLOCKS):
+            for b in range(blocks):
+                way = ["resnet", "encoder", "stages", str(s), "layers", str(b)]
+                n, to, stride = WIDTH << s, (WIDTH * 4 if bottleneck else WIDTH) << s, 2 if s and b == 0 else 1
+                skip = x
+                if x.shape[1] != to or stride != 1:
+                    skip = self.conv_layer(x, to, 1, stride, way + ["shortcut"], False)
+                if bottleneck:
+                    x = self.conv_layer(x, n, 1, 1, way + ["layer", "0"])
+                    x = self.conv_layer(x, n, 3, stride, way + ["layer", "1"])
+                    x = self.conv_layer(x, to, 1, 1, way + ["layer", "2"], False)
+                else:
+                    x = self.conv_layer(x, n, 3, stride, way + ["layer", "layer_0"])
+                    x = self.conv_layer(x, n, 3, 1, way + ["layer", "layer_1"], False)
+                x = F.relu(x + skip)
+        x, self.way = x.mean((2, 3)), ["classifier"]
+        w, b = self.v.kernel(x.shape[1], CLASSES), self.v.bias(CLASSES)
+        self.put("params", "1", "kernel", w)
+        self.put("params", "1", "bias", b)
+        return dense(x, w, b)
+
+
 def flax_all():
     import msgpack
     pack = lambda d: {k: pack(v) if isinstance(v, dict) else msgpack.ExtType(
         1, msgpack.packb((v.shape, v.dtype.name, v.tobytes()), use_bin_type=True)) for k, v in d.items()}
-    for name, bottleneck in (("flax-example", True), ("flax-example-basic", False)):
-        x, net = picture(224), Flax(5 + bottleneck)
-        y = net.resnet(x.double(), bottleneck)
+    for name in ("flax-example", "flax-example-basic", "flax", "flax-basic"):
+        x, net = picture(224), (Flax if "example" in name else HfFlax)(len(name))
+        y = net.resnet(x.double(), not name.endswith("basic"))
         open(at(name + ".msgpack"), "wb").write(msgpack.packb(pack(net.tree), strict_types=True))
         done(name, x, y)
 

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: 0BSD
-# Files of Keras (legacy, 2.13 and 3), TF-slim (version 1 of TensorFlow's checkpoints), Flax's example and PaddleClas, made after those
-# frameworks' own code (frameworks.py: Debian has none of them): each is recognised, --into new makes a network of it, and that computes
-# what the framework would.
+# Files of Keras (legacy, 2.13 and 3), TF-slim (version 1 of TensorFlow's checkpoints), Flax (transformers' and its own example) and
+# PaddleClas, made after those frameworks' own code (frameworks.py: Debian has none of them): each is recognised, --into new makes a
+# network of it, and that computes what the framework would.
 . "$RESECT_SRC/tests/peers/peers.sh"
 need torch
 OMP_WAIT_POLICY=passive
@@ -44,6 +44,8 @@ for f in slim slim-v2; do
 done
 resect-convert --weights "$tmp/slim-v2.ckpt" --into new -o "$tmp/n.onnx" 2>"$tmp/out" && grep -q 'class 0 is the background' "$tmp/out" ||
         fail 'slim-v2: nothing is said of the class for the background'
+reads flax.msgpack flax flax
+reads flax-basic.msgpack flax-basic flax
 reads flax-example.msgpack flax-example flax-example
 reads flax-example-basic.msgpack flax-example-basic flax-example
 for f in paddleclas paddleclas-vd paddleclas-18 paddleclas-18vd; do
