@@ -44,10 +44,17 @@ rs_format_by_suffix(const char *path)
 }
 
 bool
+rs_format_writes(const rs_format *f, resect_error *err)
+{
+        return f->write ||
+               rs_fail(err, RESECT_UNSUPPORTED, "%s can be read, but not written", f->name);
+}
+
+bool
 rs_format_write(const rs_format *f, rs_writing *w, resect_error *err)
 {
-        if (!f->write)
-                return rs_fail(err, RESECT_UNSUPPORTED, "%s can be read, but not written", f->name);
+        if (!rs_format_writes(f, err))
+                return false;
         w->out = NULL;
         if (f->many)
                 return f->write(w, err);

@@ -292,6 +292,8 @@ const rs_format *rs_format_find(const char *name);
 /* The format that a name's ending stands for, NULL when none. */
 const rs_format *rs_format_by_suffix(const char *path);
 
+/* Whether it can be written. */
+bool rs_format_writes(const rs_format *f, resect_error *err) RESECT_MUST;
 /* Writes a checkpoint's entries as another format, atomically. */
 bool rs_format_write(const rs_format *f, rs_writing *w, resect_error *err) RESECT_MUST;
 

@@ -343,6 +343,8 @@ resect_weights_write(const resect_weights *w, const char *path, const char *form
                 return rs_fail(err, RESECT_ARG,
                         "there is no format called '%s' (resect-convert --names lists them)",
                         format);
+        if (!rs_format_writes(f, err))
+                return false;
         if (f->many && !strcmp(path, "-"))
                 return rs_fail(
                         err, RESECT_ARG, "%s is more than one file: say where (-o)", f->name);

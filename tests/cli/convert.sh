@@ -33,6 +33,10 @@ says 'say --to FORMAT or --into MODEL'
 refuses resect-convert --into "$T/small.onnx"
 refuses resect-convert --to nothing "$T/small.onnx" -o "$T/x"
 says "no format called 'nothing'"
+for format in keras tf-v1; do
+        refuses resect-convert --to $format "$T/small.onnx" -o "$T/x"
+        says "$format can be read, but not written"
+done
 refuses resect-convert --to npz:nobody "$T/small.onnx" -o "$T/x"
 says "no names called 'nobody'"
 refuses resect-convert --weights "$T/small.onnx" --to npz "$T/small.onnx" -o "$T/x"
