@@ -45,6 +45,8 @@ include tests/unit/probe.mk
 include tests/unit/tools.mk
 TESTS += $(check_PROGRAMS)
 endif
+# The longest come first: they start in this order, several at once, and one that began last would be waited for on one core.
+dist_check_SCRIPTS += tests/peers/edits.sh tests/peers/parity.sh tests/peers/outputs.sh tests/cli/tune.sh tests/cli/convert.sh
 include tests/cli/local.mk
 include tests/peers/local.mk
 include tests/fuzz/local.mk

@@ -7,14 +7,11 @@ dist_check_SCRIPTS += \
 	tests/peers/metrics.sh \
 	tests/peers/onnx_python.sh \
 	tests/peers/crossed.sh \
-	tests/peers/edits.sh \
 	tests/peers/features.sh \
 	tests/peers/frameworks.sh \
 	tests/peers/convert_real.sh \
 	tests/peers/hostile.sh \
 	tests/peers/opsets.sh \
-	tests/peers/outputs.sh \
-	tests/peers/parity.sh \
 	tests/peers/pictures.sh \
 	tests/peers/real.sh \
 	tests/peers/see.sh \
@@ -53,4 +50,3 @@ EXTRA_DIST += \
 	tests/peers/weights_tf.py \
 	tests/peers/weights_mx.py \
 	tests/peers/weights_torch.py
-tests/peers/view.log: tests/unit/test_view$(EXEEXT)

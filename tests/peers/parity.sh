@@ -12,14 +12,15 @@ mkdir "$tmp/small" "$tmp/resnet18" "$tmp/training"
 "$PYTHON" "$here/parity.py" make small training "$tmp/training" 2>/dev/null
 "$PYTHON" "$here/parity.py" make resnet18 kept "$tmp/resnet18" 2>/dev/null
 
-# parity NET FOLDER OPTIONS...
+# parity NET FOLDER OPTIONS...: trains, and notes what is to be compared.
+n=0
 parity() {
         net=$1 dir=$tmp/$2
         shift 2
-        if resect-tune "$dir/model.onnx" "$dir/data.npz" -o "$dir/tuned.onnx" --log "$dir/log.jsonl" --quiet --val 0 \
+        n=$((n + 1))
+        if resect-tune "$dir/model.onnx" "$dir/data.npz" -o "$dir/tuned$n.onnx" --log "$dir/log$n.jsonl" --quiet --val 0 \
                 --no-shuffle --no-augment --warmup 0 "$@"; then
-                "$PYTHON" "$here/parity.py" check "$net" "$dir" "$dir/tuned.onnx" "$dir/log.jsonl" "$@" ||
-                        fail "$net $*: not as PyTorch"
+                echo "$net $dir $dir/tuned$n.onnx $dir/log$n.jsonl $*" >>"$tmp/list"
         else
                 fail "$net $*: resect-tune"
         fi
@@ -40,4 +41,5 @@ for kernels in '--kernels reference' --exact '--kernels auto'; do
         parity resnet18 resnet18 --batch 16 --schedule constant --lr 0.0002 --momentum 0.9 --weight-decay 0.0001 --bn-unbiased --epochs 1 \
                 $kernels
 done
+"$PYTHON" "$here/parity.py" check "$tmp/list" || fail 'not as PyTorch'
 exit $failed

@@ -129,7 +129,7 @@ static const struct form {
         {4, 33, 37, 1000, 1},
         {2, 130, 49, 30000, 0.5},
         {3, 40, 600, 0.5, 1},
-        {4, 20, 4200, 0, 1},
+        {4, 17, 4200, 0, 1},
 };
 enum { N_FORMS = sizeof forms / sizeof *forms, VARIANTS = 8 };
 
