@@ -205,6 +205,16 @@ add_as_it_is(struct writing *k)
         return true;
 }
 
+static bool
+version_fits(const struct writing *k)
+{
+        const rs_net *net = &k->w->set.net;
+        return k->s->preactivation == net->preactivation ||
+               rs_fail(k->err, RESECT_GRAPH, "%s names the tensors of %s networks; this one is %s",
+                       k->s->name, k->s->preactivation ? "pre-activation (v2)" : "v1",
+                       net->preactivation ? "v2" : "v1");
+}
+
 /* Who reads the file under these names will build this network. */
 static bool
 variant_fits(const struct writing *k)
@@ -212,11 +222,8 @@ variant_fits(const struct writing *k)
         const rs_net *net = &k->w->set.net;
         rs_variant meant = rs_variant_of_scheme(k->s, net);
         char a[128], b[128];
-        if (k->s->preactivation != net->preactivation)
-                return rs_fail(k->err, RESECT_GRAPH,
-                        "%s names the tensors of %s networks; this one is %s", k->s->name,
-                        k->s->preactivation ? "pre-activation (v2)" : "v1",
-                        net->preactivation ? "v2" : "v1");
+        if (!version_fits(k))
+                return false;
         if (rs_variant_same(&k->w->set.variant, &meant) ||
                 (k->o && k->o->variant != RESECT_VARIANT_REFUSE))
                 return true;
@@ -280,7 +287,7 @@ choose(struct writing *k, const rs_format *f, const char *names)
                 k->s = rs_scheme_find(v2) ? rs_scheme_find(v2) : rs_scheme_find("timm-v2");
         }
         if (w->info.recognised)
-                return true;
+                return !names || !f->graph || version_fits(k);
         if (k->err)
                 *k->err = w->why;
         return false;
