@@ -114,9 +114,9 @@ rm -r "$T/odd"
 
 # ncnn calls its tensors by its own names, whether or not it is asked to.
 status 0 resect-convert --to ncnn:ncnn "$T/small.onnx" -o "$T/own.param"
+says 'compared, bit for bit'
 refuses resect-convert --to ncnn:ncnn-v2 "$T/small.onnx" -o "$T/x.param"
 says 'ncnn-v2 names the tensors of pre-activation (v2) networks; this one is v1'
-says 'compared, bit for bit'
 
 # Something missing, something too many: status 1 and no output, unless --partial.
 status 0 resect-convert --to npy -o "$T/w" "$T/small.onnx"
