@@ -12,6 +12,7 @@ dist_check_SCRIPTS += \
 	tests/peers/convert_real.sh \
 	tests/peers/hostile.sh \
 	tests/peers/opsets.sh \
+	tests/peers/pages.sh \
 	tests/peers/pictures.sh \
 	tests/peers/real.sh \
 	tests/peers/see.sh \
@@ -39,6 +40,7 @@ EXTRA_DIST += \
 	tests/peers/opsets.py \
 	tests/peers/ort.js \
 	tests/peers/ort_folders.js \
+	tests/peers/pages.py \
 	tests/peers/parity.py \
 	tests/peers/peers.sh \
 	tests/peers/pictures.py \
