@@ -21,6 +21,7 @@ enum {
         MAP_AT_LEAST = 1 << 20, /* smaller files are read: no fault, no SIGBUS */
         FIRST_PAGES = 1 << 20,
         HUGE_AT_LEAST = 4 << 20,
+        POPULATE_AT_LEAST = 1 << 18,
         PIPE_SIZE = 1 << 20, /* Linux's default limit for F_SETPIPE_SZ */
         CHUNK = 128 * 1024
 };
@@ -177,6 +178,18 @@ map_file(struct filling *f, size_t size, resect_error *err)
         f->in->size = f->in->mapped = size;
         f->in->of_file = true;
         return true;
+}
+
+void
+rs_span_populate(rs_span s)
+{
+#ifdef MADV_POPULATE_READ
+        uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), start = (uintptr_t)s.data & ~(page - 1);
+        if (s.size >= POPULATE_AT_LEAST)
+                madvise((void *)start, (uintptr_t)s.data + s.size - start, MADV_POPULATE_READ);
+#else
+        (void)s;
+#endif
 }
 
 void

@@ -31,6 +31,9 @@ rs_input *rs_input_copy(const void *bytes, size_t size, const char *name, uint64
         resect_error *err) RESECT_MUST;
 void rs_input_free(rs_input *in);
 
+/* Has the page tables of a large span that may be mapped filled at once: taking the faults one after the other costs more than
+   copying the bytes does. Only a hint. */
+void rs_span_populate(rs_span s);
 /* Gives the memory of a mapped file back to the system until it is looked at again; nothing for other inputs. */
 void rs_input_rest(rs_input *in);
 

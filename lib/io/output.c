@@ -24,14 +24,14 @@
 #include <zlib.h>
 #include "io/fd.h"
 #include "io/gunzip.h"
+#include "io/input.h"
 
 enum {
         GZIP_MODE = 16 + MAX_WBITS,
         DEFLATE_CHUNK = 64 * 1024,
         BATCH = 256,
         N_SLOTS = 8,
-        PIPE_SIZE = 1 << 20,
-        POPULATE_AT_LEAST = 1 << 20
+        PIPE_SIZE = 1 << 20
 };
 
 bool rs_output_nameless = true;
@@ -306,20 +306,6 @@ deflate_piece(rs_output *o, rs_span piece, int flush, resect_error *err)
         return true;
 }
 
-/* Has the page tables of a large mapped span filled at once: taking the faults one after the other
-   inside writev costs more than the copying does. Only a hint. */
-static void
-populate(rs_span s)
-{
-#ifdef MADV_POPULATE_READ
-        uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), start = (uintptr_t)s.data & ~(page - 1);
-        if (s.size >= POPULATE_AT_LEAST)
-                madvise((void *)start, (uintptr_t)s.data + s.size - start, MADV_POPULATE_READ);
-#else
-        (void)s;
-#endif
-}
-
 bool
 rs_output_put(rs_output *o, const rs_span *spans, size_t count, resect_error *err)
 {
@@ -333,7 +319,7 @@ rs_output_put(rs_output *o, const rs_span *spans, size_t count, resect_error *er
                 struct iovec iov[BATCH];
                 size_t n = 0;
                 for (; i < count && n < BATCH; i++) {
-                        populate(spans[i]);
+                        rs_span_populate(spans[i]);
                         iov[n++] = (struct iovec){(void *)spans[i].data, spans[i].size};
                 }
                 if (!write_all(o, iov, n, err))

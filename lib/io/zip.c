@@ -4,12 +4,16 @@
  * a directory, a name, size, method or flag that differs between the two headers, bytes before the
  * first member, members that overlap.
  */
+#include "config.h"
 #include "io/zip.h"
 
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
+#ifdef HAVE_LIBDEFLATE
+#include <libdeflate.h>
+#endif
 #include "base/map.h"
 #include "io/gunzip.h"
 
@@ -365,7 +369,11 @@ rs_zip_peek(const rs_zip_member *m, void *buf, size_t size, size_t *got, resect_
 static uint32_t
 crc_of(uint32_t crc, rs_span s)
 {
+#ifdef HAVE_LIBDEFLATE
+        return libdeflate_crc32(crc, s.data, s.size);
+#else
         return (uint32_t)crc32_z(crc, s.data, s.size);
+#endif
 }
 
 bool

@@ -50,6 +50,10 @@ same(struct proving *p, const char *name, const rs_entry *x, const rs_entry *y)
                         name, y->count, x->count);
         bool ok =
                 rs_entry_bytes(x, &scratch, &s, p->err) && rs_entry_bytes(y, &scratch, &t, p->err);
+        if (ok) {
+                rs_span_populate(s);
+                rs_span_populate(t);
+        }
         bool bits =
                 ok && x->dtype == y->dtype && s.size == t.size && !memcmp(s.data, t.data, s.size);
         if (ok && !bits && x->dtype == y->dtype && p->tolerance == 0) {
