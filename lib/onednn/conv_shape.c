@@ -4,6 +4,7 @@
 #include "op/window.h"
 
 #include <stdio.h>
+#include <string.h>
 
 /*
  * With AVX-512 and no matrix unit, blocks of 16 channels serve all three products (and Winograd)
@@ -134,7 +135,17 @@ rs_conv_describe(const rs_conv_shape *c, int which, dnnl_primitive_desc_t hint,
         bool ok = rs_dnn_describe(c->l->dnn, &d, attr, hint, pd, unable, err);
         if (attr)
                 dnnl_primitive_attr_destroy(attr);
-        return ok;
+        if (!ok)
+                return false;
+        /* oneDNN's own reference loops, which is all that it has for the gradients of odd numbers
+         * of channels, take tens of times as long as ours */
+        const char *name = "";
+        dnnl_primitive_desc_query(*pd, dnnl_query_impl_info_str, 0, &name);
+        if (strncmp(name, "ref", 3) != 0)
+                return true;
+        dnnl_primitive_desc_destroy(*pd);
+        *unable = true;
+        return false;
 }
 
 static const dnnl_query_t sides[3][3] = {
