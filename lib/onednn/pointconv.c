@@ -20,6 +20,7 @@
  */
 #include "onednn/pointconv.h"
 #include "onednn/pointconv_kernels.h"
+#include "onednn/share.h"
 #include "onednn/winograd_kernels.h"
 
 #include <stdint.h>
@@ -44,19 +45,6 @@ typedef struct shape {
         int threads;
 } shape;
 
-/* The part of [0, n) that is number i of `of`. */
-static inline size_t
-part(size_t n, size_t i, size_t of)
-{
-        return n * i / of;
-}
-
-static inline size_t
-up(size_t a, size_t b)
-{
-        return (a + b - 1) / b;
-}
-
 /* A tile, and what is combined from it, should stay in four fifths of a second-level cache: the
  * larger it is, the less often weights stream by. */
 static size_t
@@ -80,9 +68,9 @@ shape_of(const rs_pointconv *p)
         /* an eighth of the products saved outweighs passes over x and over y */
         s.seven = p->s % 2 == 0 && p->c % 32 == 0 && p->o % (2 * CHUNK) == 0 &&
                   p->c * p->o > 128 * p->c + 85 * p->o;
-        s.chunks = s.seven ? p->o / (2 * CHUNK) : up(p->o, CHUNK);
+        s.chunks = s.seven ? p->o / (2 * CHUNK) : rs_up(p->o, CHUNK);
         s.tile = tile_for(p->c);
-        s.tiles = up(p->s, s.tile);
+        s.tiles = rs_up(p->s, s.tile);
         s.threads = p->threads < 1 ? 1 : p->threads;
         if (s.seven) {
                 s.combined = s.tile / 2 * p->c / 2;
@@ -202,11 +190,11 @@ moved(rs_point_plane p, size_t positions)
 static void
 multiply(const rs_point_product *of, const rs_point_product *next, size_t n, size_t vectors)
 {
-        const size_t blocks = up(n, RS_POINT_BLOCK);
-        const size_t far = up(16 * vectors, blocks);
+        const size_t blocks = rs_up(n, RS_POINT_BLOCK);
+        const size_t far = rs_up(16 * vectors, blocks);
 
         for (size_t b = 0; b < blocks; b++) {
-                const size_t first = part(n, b, blocks), end = part(n, b + 1, blocks);
+                const size_t first = rs_part(n, b, blocks), end = rs_part(n, b + 1, blocks);
                 const bool last = b + 1 == blocks;
                 rs_point_product p = *of;
                 p.x += first * 16;
@@ -309,15 +297,15 @@ share(const forward *f, size_t rank, float *own)
 {
         const shape *s = &f->s;
         const size_t units = s->n * s->tiles * s->chunks, threads = (size_t)s->threads;
-        const size_t end = part(units, rank + 1, threads);
+        const size_t end = rs_part(units, rank + 1, threads);
 
-        for (size_t i = part(units, rank, threads), next; i < end; i = next) {
+        for (size_t i = rs_part(units, rank, threads), next; i < end; i = next) {
                 const size_t tile = i / s->chunks, picture = tile / s->tiles;
                 next = (tile + 1) * s->chunks < end ? (tile + 1) * s->chunks : end;
                 const size_t from = i - tile * s->chunks, to = next - tile * s->chunks;
                 const size_t t = tile % s->tiles, by = s->seven ? 2 : 1;
-                const size_t first = part(s->s / by, t, s->tiles) * by,
-                             n = part(s->s / by, t + 1, s->tiles) * by - first;
+                const size_t first = rs_part(s->s / by, t, s->tiles) * by,
+                             n = rs_part(s->s / by, t + 1, s->tiles) * by - first;
                 if (s->seven)
                         seven(f, picture, first, n, from, to, own);
                 else

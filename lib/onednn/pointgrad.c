@@ -7,6 +7,7 @@
  */
 #include "onednn/pointconv.h"
 #include "onednn/pointconv_kernels.h"
+#include "onednn/share.h"
 #include "onednn/winograd_kernels.h"
 
 enum { CHUNK = RS_POINT_CHUNK, PANEL = 112 /* positions, about, at most */ };
@@ -17,18 +18,6 @@ typedef struct gradient {
         const float *x, *dy;
         float *dw, *du; /* [chunk][C][up to 64 outputs] */
 } gradient;
-
-static inline size_t
-part(size_t n, size_t i, size_t of)
-{
-        return n * i / of;
-}
-
-static inline size_t
-up(size_t a, size_t b)
-{
-        return (a + b - 1) / b;
-}
 
 size_t
 rs_point_gradient_scratch(const rs_pointconv *p)
@@ -61,11 +50,11 @@ static panel
 panel_of(const gradient *g, size_t i)
 {
         const size_t first = i / g->parts * g->together, k = i % g->parts,
-                     at = part(g->s, k, g->parts);
+                     at = rs_part(g->s, k, g->parts);
         const size_t left = g->n - first;
 
         return (panel){first, left < g->together ? left : g->together, at,
-                part(g->s, k + 1, g->parts) - at};
+                rs_part(g->s, k + 1, g->parts) - at};
 }
 
 /* What a panel has of block b of a tensor of that many blocks. */
@@ -81,7 +70,7 @@ look_ahead(const gradient *g, const panel *next, size_t from, size_t to, size_t 
         size_t *picture)
 {
         const size_t first = from / g->ib * RS_POINT_VECTORS,
-                     end = up(to, g->ib) * RS_POINT_VECTORS;
+                     end = rs_up(to, g->ib) * RS_POINT_VECTORS;
         const size_t outputs = (end < g->ob ? end : g->ob) - first;
 
         if (i < outputs) {
@@ -123,7 +112,7 @@ add_panel(const gradient *g, const panel *at, const panel *next, size_t from, si
 static void
 share(const gradient *g, size_t from, size_t to)
 {
-        const size_t panels = up(g->n, g->together) * g->parts;
+        const size_t panels = rs_up(g->n, g->together) * g->parts;
 
         for (size_t i = 0; i < panels; i++) {
                 const panel at = panel_of(g, i), next = panel_of(g, i + 1 < panels ? i + 1 : i);
@@ -143,11 +132,11 @@ rs_pointconv_weight_gradient(
         const rs_pointconv *p, const float *x, const float *dy, float *dw, void *scratch)
 {
         const size_t threads = p->threads < 1 ? 1 : (size_t)p->threads;
-        const gradient g = {p->n, p->c / 16, p->o / 16, p->s, up(p->s, PANEL),
+        const gradient g = {p->n, p->c / 16, p->o / 16, p->s, rs_up(p->s, PANEL),
                 p->s < PANEL ? PANEL / p->s : 1, x, dy, dw, scratch};
-        const size_t units = g.ib * up(g.ob, RS_POINT_VECTORS);
+        const size_t units = g.ib * rs_up(g.ob, RS_POINT_VECTORS);
 
 #pragma omp parallel for num_threads(threads) schedule(static)
         for (size_t i = 0; i < threads; i++)
-                share(&g, part(units, i, threads), part(units, i + 1, threads));
+                share(&g, rs_part(units, i, threads), rs_part(units, i + 1, threads));
 }

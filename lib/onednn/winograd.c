@@ -18,6 +18,7 @@
  * An output's sum runs over channels in their order whatever the groups and threads.
  */
 #include "onednn/winograd.h"
+#include "onednn/share.h"
 #include "onednn/winograd_kernels.h"
 
 #include <stdint.h>
@@ -52,30 +53,17 @@ typedef struct team {
         size_t rank, size;
 } team;
 
-/* The part of [0, n) that is thread's or block's number i of `of`. */
-static inline size_t
-part(size_t n, size_t i, size_t of)
-{
-        return n * i / of;
-}
-
-static inline size_t
-up(size_t a, size_t b)
-{
-        return (a + b - 1) / b;
-}
-
 /* Planes an odd number of cache lines apart use all sets of a cache. */
 static inline size_t
 plane(size_t floats)
 {
-        return (up(floats, 16) | 1) * 16;
+        return (rs_up(floats, 16) | 1) * 16;
 }
 
 static size_t
 tiles_of(const rs_winograd *p, const rs_wino_kernels *k)
 {
-        return p->n * up(p->oh, k->m) * up(p->ow, k->m);
+        return p->n * rs_up(p->oh, k->m) * rs_up(p->ow, k->m);
 }
 
 static size_t
@@ -93,31 +81,31 @@ shape_of(const rs_winograd *p)
 
         s.k = cost_5 < cost_4 ? &rs_wino_5 : &rs_wino_4;
         s.points = s.k->a * s.k->a;
-        s.rows = up(p->oh, s.k->m);
-        s.cols = up(p->ow, s.k->m);
+        s.rows = rs_up(p->oh, s.k->m);
+        s.cols = rs_up(p->ow, s.k->m);
         s.tiles = p->n * s.rows * s.cols;
-        s.chunks = up(s.ob, 2);
+        s.chunks = rs_up(s.ob, 2);
         s.shared = s.points * p->c * p->o * sizeof(float) > OWN_WEIGHTS;
         const size_t v_tile = s.points * p->c * sizeof(float);
         const size_t s_tile = s.points * RS_WINO_CHUNK * sizeof(float);
         if (s.shared) {
-                s.groups = up(s.tiles, at_most(SUM_BYTES / s_tile, RS_WINO_BLOCK));
-                s.together = at_most(SHARED_BYTES / (up(s.tiles, s.groups) * v_tile), 1);
+                s.groups = rs_up(s.tiles, at_most(SUM_BYTES / s_tile, RS_WINO_BLOCK));
+                s.together = at_most(SHARED_BYTES / (rs_up(s.tiles, s.groups) * v_tile), 1);
         } else {
-                s.groups = up(s.tiles, at_most(OWN_BYTES / (v_tile + s_tile), RS_WINO_BLOCK));
+                s.groups = rs_up(s.tiles, at_most(OWN_BYTES / (v_tile + s_tile), RS_WINO_BLOCK));
                 s.together = 1;
         }
         if (s.together > s.groups)
                 s.together = s.groups;
-        const size_t most = up(s.tiles, s.groups);
+        const size_t most = rs_up(s.tiles, s.groups);
         s.v_plane = plane(most * p->c);
         s.v_group = s.points * s.v_plane;
         s.s_plane = plane(most * RS_WINO_CHUNK);
         s.w_plane = plane((s.shared ? DEPTH * 16 : p->c) * RS_WINO_CHUNK);
 
         s.run = RUN_BYTES / (s.points * (p->c + p->o) * sizeof(float));
-        s.runs = up(s.tiles, at_most(s.run, 2 * RS_WINO_BLOCK));
-        s.run = up(s.tiles, s.runs);
+        s.runs = rs_up(s.tiles, at_most(s.run, 2 * RS_WINO_BLOCK));
+        s.run = rs_up(s.tiles, s.runs);
         s.x_plane = plane(s.run * p->c);
         s.z_plane = plane(s.run * p->o);
         s.u_plane = plane(p->c * p->o);
@@ -252,14 +240,15 @@ static void
 spread(const forward *f, team t, size_t group, float *v)
 {
         const shape *s = &f->s;
-        const size_t first = part(s->tiles, group, s->groups),
-                     n = part(s->tiles, group + 1, s->groups) - first;
-        const size_t blocks = up(n, RS_WINO_BLOCK), end = part(n, t.rank + 1, t.size);
+        const size_t first = rs_part(s->tiles, group, s->groups),
+                     n = rs_part(s->tiles, group + 1, s->groups) - first;
+        const size_t blocks = rs_up(n, RS_WINO_BLOCK), end = rs_part(n, t.rank + 1, t.size);
 
-        for (size_t i = part(n, t.rank, t.size), b = 0; i < end; i++) {
-                while (i >= part(n, b + 1, blocks))
+        for (size_t i = rs_part(n, t.rank, t.size), b = 0; i < end; i++) {
+                while (i >= rs_part(n, b + 1, blocks))
                         b++;
-                const size_t from = part(n, b, blocks), size = (part(n, b + 1, blocks) - from) * 16;
+                const size_t from = rs_part(n, b, blocks),
+                             size = (rs_part(n, b + 1, blocks) - from) * 16;
                 const place at = place_of(s, first + i);
                 s->k->spread(&f->in, f->x + at.picture * s->ib * f->in.h * f->in.w * 16, at.y, at.x,
                         0, s->ib, v + from * s->ib * 16 + (i - from) * 16, s->v_plane, 2 * size,
@@ -272,23 +261,24 @@ static void
 multiply(const shape *s, size_t n, size_t vectors, size_t first, size_t depth, const float *v,
         const float *u, size_t u_plane, float *sums)
 {
-        const size_t blocks = up(n, RS_WINO_BLOCK), of = s->points * blocks;
+        const size_t blocks = rs_up(n, RS_WINO_BLOCK), of = s->points * blocks;
         rs_wino_sums r = {.step = n * 16, .depth = depth, .more = first > 0};
 
         for (size_t i = 0; i < of; i++) {
-                const size_t point = i / blocks, b = i % blocks, from = part(n, b, blocks);
-                const size_t tiles = part(n, b + 1, blocks) - from;
+                const size_t point = i / blocks, b = i % blocks, from = rs_part(n, b, blocks);
+                const size_t tiles = rs_part(n, b + 1, blocks) - from;
                 /* the inputs of the product after this one, which come from far away */
                 const size_t then = i + 1 < of ? (i + 1) / blocks : point,
                              b2 = i + 1 < of ? (i + 1) % blocks : b;
-                const size_t from2 = part(n, b2, blocks), tiles2 = part(n, b2 + 1, blocks) - from2;
+                const size_t from2 = rs_part(n, b2, blocks),
+                             tiles2 = rs_part(n, b2 + 1, blocks) - from2;
 
                 r.v = v + point * s->v_plane + (from * s->ib + first * tiles) * 16;
                 r.u = u + point * u_plane;
                 r.s = sums + point * s->s_plane + from * 16;
                 r.ahead = (const char *)(v + then * s->v_plane +
                                          (from2 * s->ib + first * tiles2) * 16);
-                r.lines = s->shared ? up(tiles2, 4) : 0;
+                r.lines = s->shared ? rs_up(tiles2, 4) : 0;
                 rs_wino_product(tiles, vectors, &r);
         }
 }
@@ -298,8 +288,8 @@ static void
 outputs(const forward *f, size_t group, size_t chunk, const float *v, float *sums, float *w)
 {
         const shape *s = &f->s;
-        const size_t first = part(s->tiles, group, s->groups),
-                     n = part(s->tiles, group + 1, s->groups) - first;
+        const size_t first = rs_part(s->tiles, group, s->groups),
+                     n = rs_part(s->tiles, group + 1, s->groups) - first;
         const size_t vectors = vectors_of(s, chunk), channels = s->ib * 16;
 
         if (!s->shared)
@@ -332,9 +322,9 @@ alone(const forward *f, team t, float *scratch)
 {
         const shape *s = &f->s;
         float *v = scratch + t.rank * per_thread(s), *sums = v + s->v_group;
-        const size_t end = part(s->groups, t.rank + 1, t.size);
+        const size_t end = rs_part(s->groups, t.rank + 1, t.size);
 
-        for (size_t g = part(s->groups, t.rank, t.size); g < end; g++) {
+        for (size_t g = rs_part(s->groups, t.rank, t.size); g < end; g++) {
                 spread(f, (team){0, 1}, g, v);
                 for (size_t chunk = 0; chunk < s->chunks; chunk++)
                         outputs(f, g, chunk, v, sums, NULL);
@@ -346,10 +336,10 @@ static void
 share(const forward *f, team t, size_t g, size_t n, float *scratch)
 {
         const shape *s = &f->s;
-        const size_t units = n * s->chunks, end = part(units, t.rank + 1, t.size);
+        const size_t units = n * s->chunks, end = rs_part(units, t.rank + 1, t.size);
         float *w = scratch + s->together * s->v_group + t.rank * per_thread(s);
 
-        for (size_t i = part(units, t.rank, t.size); i < end; i++)
+        for (size_t i = rs_part(units, t.rank, t.size); i < end; i++)
                 outputs(f, g + i % n, i / n, scratch + i % n * s->v_group,
                         w + s->points * s->w_plane, w);
 }
@@ -397,9 +387,9 @@ static void
 transform_run(const gradient *g, team t, size_t first, size_t n)
 {
         const shape *s = &g->s;
-        const size_t end = part(n, t.rank + 1, t.size), even = s->ob / 2 * 2;
+        const size_t end = rs_part(n, t.rank + 1, t.size), even = s->ob / 2 * 2;
 
-        for (size_t i = part(n, t.rank, t.size); i < end; i++) {
+        for (size_t i = rs_part(n, t.rank, t.size); i < end; i++) {
                 const place at = place_of(s, first + i);
                 const float *dy = g->dy + at.picture * s->ob * g->dy_map.h * g->dy_map.w * 16;
                 s->k->spread(&g->x_map, g->x + at.picture * s->ib * g->x_map.h * g->x_map.w * 16,
@@ -415,9 +405,9 @@ static void
 multiply_run(const gradient *g, team t, size_t n, bool more)
 {
         const shape *s = &g->s;
-        const size_t units = s->points * s->chunks, end = part(units, t.rank + 1, t.size);
+        const size_t units = s->points * s->chunks, end = rs_part(units, t.rank + 1, t.size);
 
-        for (size_t i = part(units, t.rank, t.size); i < end; i++) {
+        for (size_t i = rs_part(units, t.rank, t.size); i < end; i++) {
                 const size_t point = i / s->chunks, chunk = i % s->chunks,
                              vectors = vectors_of(s, chunk);
                 const float *z = g->z + point * s->z_plane + chunk * n * RS_WINO_CHUNK;
@@ -432,11 +422,11 @@ static void
 finish(const gradient *g, team t)
 {
         const shape *s = &g->s;
-        const size_t units = s->ib * s->ob, end = part(units, t.rank + 1, t.size),
+        const size_t units = s->ib * s->ob, end = rs_part(units, t.rank + 1, t.size),
                      per_o = s->ib * 16 * 9;
         _Alignas(64) float taps[16 * 9 * 16];
 
-        for (size_t i = part(units, t.rank, t.size); i < end; i++) {
+        for (size_t i = rs_part(units, t.rank, t.size); i < end; i++) {
                 const size_t b = i / s->ib, c = i % s->ib * 16, vectors = vectors_of(s, b / 2);
                 const float *du =
                         g->du + b / 2 * s->ib * 16 * RS_WINO_CHUNK + (c * vectors + b % 2) * 16;
@@ -461,8 +451,8 @@ rs_winograd_weight_gradient(
 #pragma omp parallel num_threads(g.s.threads)
         {
                 for (size_t r = 0; r < g.s.runs; r++) {
-                        const size_t first = part(g.s.tiles, r, g.s.runs);
-                        const size_t n = part(g.s.tiles, r + 1, g.s.runs) - first;
+                        const size_t first = rs_part(g.s.tiles, r, g.s.runs);
+                        const size_t n = rs_part(g.s.tiles, r + 1, g.s.runs) - first;
 #pragma omp for schedule(static)
                         for (size_t i = 0; i < threads; i++)
                                 transform_run(&g, (team){i, threads}, first, n);
