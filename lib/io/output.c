@@ -30,6 +30,7 @@ enum {
         GZIP_MODE = 16 + MAX_WBITS,
         DEFLATE_CHUNK = 64 * 1024,
         BATCH = 256,
+        FLUSH_BYTES = 8 << 20,
         N_SLOTS = 8,
         PIPE_SIZE = 1 << 20
 };
@@ -47,6 +48,7 @@ struct rs_output {
         char *temp;
         char *folder;
         rs_arena arena;
+        uint64_t written, begun; /* bytes; those that the system was asked to bring to the disk */
         z_stream *z;
         unsigned char *chunk; /* [DEFLATE_CHUNK] */
 };
@@ -265,11 +267,33 @@ rs_output_is(const rs_output *o, dev_t dev, ino_t ino)
         return o->direct && fstat(o->fd, &st) == 0 && st.st_dev == dev && st.st_ino == ino;
 }
 
+/* What is going to be fsynced begins its way to the disk while the rest is being made. A hint:
+ * fsync says whether it arrived. */
+static void
+begin_flush(rs_output *o)
+{
+#ifdef SYNC_FILE_RANGE_WRITE
+        if (o->direct || o->written - o->begun < FLUSH_BYTES)
+                return;
+        (void)sync_file_range(
+                o->fd, (off_t)o->begun, (off_t)(o->written - o->begun), SYNC_FILE_RANGE_WRITE);
+        o->begun = o->written;
+#else
+        (void)o;
+#endif
+}
+
 static bool
 write_all(rs_output *o, struct iovec *iov, size_t count, resect_error *err)
 {
-        if (rs_fd_write(o->fd, iov, count))
+        size_t bytes = 0;
+        for (size_t i = 0; i < count; i++)
+                bytes += iov[i].iov_len;
+        if (rs_fd_write(o->fd, iov, count)) {
+                o->written += bytes;
+                begin_flush(o);
                 return true;
+        }
         /* what the kernel calls a bad address is a mapped file that somebody has cut short
          * meanwhile */
         if (errno == EFAULT)
