@@ -170,7 +170,8 @@ outer(int pass, int first, int channels, int vectors, const rs_point_outer *p)
         }
 OUTER(1)
 OUTER(2)
-OUTER(3) OUTER(4)
+OUTER(3)
+OUTER(4)
 
         void rs_point_sum_outer(size_t vectors, const rs_point_outer *p)
 {
