@@ -168,15 +168,14 @@ outer(int pass, int first, int channels, int vectors, const rs_point_outer *p)
                 outer(1, 6, 5, vectors, p);                         \
                 outer(2, 11, 5, vectors, p);                        \
         }
-OUTER(1)
-OUTER(2)
-OUTER(3)
-OUTER(4)
+#define COUNTS(X) X(1) X(2) X(3) X(4)
+COUNTS(OUTER)
 
-        void rs_point_sum_outer(size_t vectors, const rs_point_outer *p)
+void
+rs_point_sum_outer(size_t vectors, const rs_point_outer *p)
 {
-        static void (*const table[RS_POINT_VECTORS])(const rs_point_outer *) = {
-                outer_1, outer_2, outer_3, outer_4};
+#define OUTER_NAME(vectors) outer_##vectors,
+        static void (*const table[RS_POINT_VECTORS])(const rs_point_outer *) = {COUNTS(OUTER_NAME)};
 
         table[vectors - 1](p);
 }
