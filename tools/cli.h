@@ -107,6 +107,7 @@ void cli_note(const char *fmt, ...) RESECT_PRINTF(1, 2);
 void cli_on_note(void *ctx, const char *line); /* a resect_on_note */
 
 void *cli_alloc(size_t count, size_t size); /* zeroed; never NULL */
+char *cli_format(const char *fmt, ...) RESECT_PRINTF(1, 2); /* the caller's to free; never NULL */
 
 /* Text from a file made safe for a terminal: control bytes and what is not UTF-8 come out as \xNN.
    Good until the 16th next call. */

@@ -22,6 +22,21 @@ cli_alloc(size_t count, size_t size)
         return p;
 }
 
+char *
+cli_format(const char *fmt, ...)
+{
+        va_list args;
+
+        va_start(args, fmt);
+        int n = vsnprintf(NULL, 0, fmt, args);
+        va_end(args);
+        char *s = cli_alloc((size_t)n + 1, 1);
+        va_start(args, fmt);
+        vsnprintf(s, (size_t)n + 1, fmt, args);
+        va_end(args);
+        return s;
+}
+
 /* A buffer of at least size bytes out of a ring of 16, for results that live for a while. */
 static char *
 ring(size_t size)

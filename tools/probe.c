@@ -336,18 +336,6 @@ draw(const struct report *r)
         return p;
 }
 
-static char *cell(const char *fmt, ...) RESECT_PRINTF(1, 2);
-static char *
-cell(const char *fmt, ...)
-{
-        char *s = cli_alloc(64, 1);
-        va_list ap;
-        va_start(ap, fmt);
-        vsnprintf(s, 64, fmt, ap);
-        va_end(ap);
-        return s;
-}
-
 static void
 write_page(const struct report *r, const resect_plot *plot)
 {
@@ -363,13 +351,13 @@ write_page(const struct report *r, const resect_plot *plot)
         for (size_t i = 0; i < n; i++) {
                 const resect_probe_row *row = resect_probe_at(r->probe, i);
                 char **c = cells + i * COLUMNS;
-                c[0] = cell("%s", row->part);
-                c[1] = cell("%zu", row->features);
-                c[2] = cell("%s", cli_count((double)row->parameters));
-                c[3] = cell("%s", row->macs ? cli_count((double)row->macs) : "?");
-                c[4] = cell("%.1f %%", 100 * row->linear);
-                c[5] = cell("%.1f %%", 100 * row->knn);
-                c[6] = cell("%.3f", row->logme);
+                c[0] = cli_format("%s", row->part);
+                c[1] = cli_format("%zu", row->features);
+                c[2] = cli_format("%s", cli_count((double)row->parameters));
+                c[3] = cli_format("%s", row->macs ? cli_count((double)row->macs) : "?");
+                c[4] = cli_format("%.1f %%", 100 * row->linear);
+                c[5] = cli_format("%.1f %%", 100 * row->knn);
+                c[6] = cli_format("%.3f", row->logme);
         }
         resect_page_lead(p, text);
         resect_page_code(p, r->command);

@@ -41,18 +41,6 @@ plot(const shift_study *y)
         return p;
 }
 
-static char *cell(const char *fmt, ...) RESECT_PRINTF(1, 2);
-static char *
-cell(const char *fmt, ...)
-{
-        va_list ap;
-        char *s = cli_alloc(64, 1);
-        va_start(ap, fmt);
-        vsnprintf(s, 64, fmt, ap);
-        va_end(ap);
-        return s;
-}
-
 static void
 page_tables(const shift_study *y, resect_page *p)
 {
@@ -64,14 +52,14 @@ page_tables(const shift_study *y, resect_page *p)
         const char **cells = cli_alloc(y->f.layers * columns + 1, sizeof *cells);
         size_t k = 0;
         for (size_t i = 0; resect_shift_layer_at(y->s, i, &l); i++) {
-                cells[k++] = cell("%s", l.name);
-                cells[k++] = cell("%zu", l.channels);
-                cells[k++] = cell("%.3f", l.mean);
-                cells[k++] = cell("%.3f", l.median);
-                cells[k++] = cell("%.2f", l.sum);
-                cells[k++] = cell("%.3f", l.chance);
+                cells[k++] = cli_format("%s", l.name);
+                cells[k++] = cli_format("%zu", l.channels);
+                cells[k++] = cli_format("%.3f", l.mean);
+                cells[k++] = cli_format("%.3f", l.median);
+                cells[k++] = cli_format("%.2f", l.sum);
+                cells[k++] = cli_format("%.3f", l.chance);
                 if (columns == COLUMNS)
-                        cells[k++] = cell("%.3f", l.source);
+                        cells[k++] = cli_format("%.3f", l.source);
         }
         resect_page_table(p, NULL, headers, columns, cells, y->f.layers);
         for (size_t i = 0; i < k; i++)

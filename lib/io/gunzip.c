@@ -25,6 +25,12 @@ rs_is_gzip(const void *bytes, size_t n)
         return n >= 2 && b[0] == 0x1f && b[1] == 0x8b;
 }
 
+bool
+rs_is_bomb(uint64_t size, uint64_t deflated)
+{
+        return size > RATIO_FROM && size / RATIO_MAX > deflated;
+}
+
 void *
 rs_zlib_alloc(void *opaque, unsigned count, unsigned size)
 {
@@ -74,7 +80,7 @@ inflate_members(z_stream *z, rs_gunzip_more *more, rs_gunzip_room *room, void *c
                 piece.size -= eaten;
                 *size += (size_t)(z->next_out - at);
                 taken += eaten;
-                if (*size > RATIO_FROM && *size / RATIO_MAX > taken)
+                if (rs_is_bomb(*size, taken))
                         return rs_fail(err, RESECT_UNSUPPORTED,
                                 "%s: gzip data that grow to more than %d times their size", name,
                                 RATIO_MAX);

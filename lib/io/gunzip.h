@@ -19,6 +19,9 @@ bool rs_is_gzip(const void *bytes, size_t n);
 bool rs_gunzip(rs_gunzip_more *more, rs_gunzip_room *room, void *ctx, size_t *size,
         const char *name, resect_error *err) RESECT_MUST;
 
+/* Whether so many deflated bytes are not to be believed to hold that many. */
+bool rs_is_bomb(uint64_t size, uint64_t deflated);
+
 /* zlib's allocator over rs_hooks, for inflate and deflate alike. */
 void *rs_zlib_alloc(void *opaque, unsigned count, unsigned size);
 void rs_zlib_free(void *opaque, void *p);

@@ -55,24 +55,26 @@ typedef struct trial {
 enum { X, W, Y, BIAS, W_DENSE, SCRATCH, N_BUFFERS };
 
 static bool
+by_onednn(const trial *t, void *const *b, resect_error *err)
+{
+        const rs_conv_shape *c = t->c;
+        const rs_dnn *d = c->l->dnn;
+        void *values[] = {b[X], b[W], b[Y], c->has_bias ? b[BIAS] : NULL};
+        void *into[] = {b[W_DENSE], b[W]}, *out_of[] = {b[W], b[W_DENSE]};
+        const bool weight = t->which == WEIGHT, form = t->form->primitive != NULL;
+        return (weight || !form || rs_launch_once(d, t->form, into, b[SCRATCH], err)) &&
+               rs_launch_once(d, t->direct, values, b[SCRATCH], err) &&
+               (!weight || !form || rs_launch_once(d, t->form, out_of, b[SCRATCH], err));
+}
+
+static bool
 try_product(void *ctx, int method, void *const *b, resect_error *err)
 {
         const trial *t = ctx;
         const rs_conv_shape *c = t->c;
         const bool turned = t->which == INPUT;
-        if (method == 0) {
-                void *form[] = {t->which == WEIGHT ? b[W] : b[W_DENSE],
-                        t->which == WEIGHT ? b[W_DENSE] : b[W]};
-                if (t->which != WEIGHT && t->form->primitive &&
-                        !rs_launch_once(c->l->dnn, t->form, form, b[SCRATCH], err))
-                        return false;
-                if (!rs_launch_once(c->l->dnn, t->direct,
-                            (void *[]){b[X], b[W], b[Y], c->has_bias ? b[BIAS] : NULL}, b[SCRATCH],
-                            err))
-                        return false;
-                return t->which != WEIGHT || !t->form->primitive ||
-                       rs_launch_once(c->l->dnn, t->form, form, b[SCRATCH], err);
-        }
+        if (method == 0)
+                return by_onednn(t, b, err);
         if (t->which == WEIGHT) {
                 rs_own_weight_gradient(t->own, b[X], b[Y], b[W_DENSE], b[SCRATCH]);
                 return true;

@@ -34,8 +34,9 @@ size_t rs_pointconv_scratch(const rs_pointconv *p); /* bytes, enough for each ca
 void rs_pointconv_forward(const rs_pointconv *p, const float *x /* [N, C/16, S, 16] */, const float *u,
         const float *bias /* [O] or NULL */, bool add, bool relu, float *y /* [N, O/16, S, 16] */, void *scratch);
 
-/* dw = the gradient of w. (pointgrad.c) */
+/* pointgrad.c's part of the scratch. */
 size_t rs_point_gradient_scratch(const rs_pointconv *p);
+/* dw = the gradient of w. */
 void rs_pointconv_weight_gradient(const rs_pointconv *p, const float *x /* [N, C/16, S, 16] */,
         const float *dy /* [N, O/16, S, 16] */, float *dw /* [O, C] dense */, void *scratch);
 

@@ -5,6 +5,7 @@
  * way that every HDF5 file goes; names are those that stand in it.
  */
 #include <string.h>
+#include "io/gunzip.h"
 #include "io/zip.h"
 #include "weights/json.h"
 #include "weights/keras_config.h"
@@ -14,13 +15,12 @@ extern const rs_format rs_format_h5;
 static const char weights_name[] = "model.weights.h5", config_name[] = "config.json",
                   metadata_name[] = "metadata.json";
 
-/* Of a member that unfolds to more than 16 MiB no more is believed than of gzip (io/input). */
-enum { FOLDS = 256, FREE = 16 << 20, TEXT_MAX = 16 << 20 };
+enum { TEXT_MAX = 16 << 20 };
 
 static bool
 member(const rs_zip_member *m, rs_checkpoint *c, size_t most, rs_span *out, resect_error *err)
 {
-        bool bomb = m->deflated && m->size > FREE && m->size / FOLDS > m->packed.size;
+        bool bomb = m->deflated && rs_is_bomb(m->size, m->packed.size);
         if (bomb || m->size > most || (c->max_size && m->size > c->max_size))
                 return rs_fail(err, RESECT_UNSUPPORTED, "%s: %llu bytes", m->name,
                         (unsigned long long)m->size);
