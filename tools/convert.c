@@ -206,57 +206,59 @@ is_model(const resect_weights *w)
 
 /* A copy of a model with other weights in it: what the source's graph makes of what was written. */
 static resect_model *
-model_with(resect_model *m, const resect_weights *w)
+model_with(resect_model *m, const resect_weights *w, resect_error *err)
 {
         const resect_convert_options o = {.partial = true, .variant = RESECT_VARIANT_MODEL};
         resect_conversion c;
-        resect_error err;
         void *bytes;
         size_t size;
-        if (!resect_model_write_memory(m, &bytes, &size, &err))
-                cli_fail(NULL, &err);
+        if (!resect_model_write_memory(m, &bytes, &size, err))
+                return NULL;
         const resect_read_options read = {.base = ".", .skip_digest = true};
-        resect_model *copy = resect_model_read_memory(bytes, size, &read, &err);
+        resect_model *copy = resect_model_read_memory(bytes, size, &read, err);
         resect_free(bytes);
-        if (!copy || !resect_weights_into(w, copy, &o, &c, &err))
-                cli_fail(NULL, &err);
-        return copy;
+        if (copy && resect_weights_into(w, copy, &o, &c, err))
+                return copy;
+        resect_model_free(copy);
+        return NULL;
 }
 
-/* The proof that copy says what source says; graph is the source's, where it has one. Without it
-   all that was written goes. */
-static void
-prove(const resect_weights *source, const resect_weights *copy, resect_model *graph,
-        const resect_conversion *c, const resect_convert_options *o, const char *written,
-        const char *format)
+/* What is asked of a result, and what came of it. */
+struct proof {
+        const resect_weights *source;
+        resect_model *graph; /* the source's, where it has one */
+        const resect_convert_options *o;
+        char said[256];
+};
+
+/* The proof that copy says what source says. Without it all that was made goes. */
+static bool
+prove(void *ctx, const resect_weights *copy, const resect_conversion *c, resect_error *err)
 {
-        resect_error err;
+        struct proof *p = ctx;
         resect_difference d = {0};
         size_t compared;
-        bool ok = resect_weights_prove(source, copy, tolerance_for(c, o), &compared, &err);
-        bool run = ok && (is_model(copy) ? is_model(source) : graph != NULL) && c->complete &&
+        if (!resect_weights_prove(p->source, copy, tolerance_for(c, p->o), &compared, err))
+                return false;
+        bool run = (is_model(copy) ? is_model(p->source) : p->graph != NULL) && c->complete &&
                    (!c->exact || cli_given("verify"));
-        if (run && is_model(copy))
-                ok = resect_weights_run_both(source, copy, c->rounded ? 0.1 : 1e-3, &d, &err);
-        else if (run) {
-                resect_model *m = model_with(graph, copy);
-                resect_weights *w = resect_weights_of_model(m, &err);
-                ok = w && resect_weights_run_both(source, w, c->rounded ? 0.1 : 1e-3, &d, &err);
+        if (run) {
+                double tolerance = c->rounded ? 0.1 : 1e-3;
+                resect_model *m = is_model(copy) ? NULL : model_with(p->graph, copy, err);
+                resect_weights *w = m ? resect_weights_of_model(m, err) : NULL;
+                bool ok = (w || is_model(copy)) &&
+                          resect_weights_run_both(p->source, w ? w : copy, tolerance, &d, err);
                 resect_weights_free(w);
                 resect_model_free(m);
-        }
-        if (!ok) {
-                if (written)
-                        resect_weights_remove(written, format);
-                cli_die("what was made is not what it was made from, and nothing is left of it: %s",
-                        err.msg);
-        }
-        if (run)
-                cli_note("%zu tensors compared; outputs differ by %.2g of their scale", compared,
+                if (!ok)
+                        return false;
+                snprintf(p->said, sizeof p->said,
+                        "%zu tensors compared; outputs differ by %.2g of their scale", compared,
                         d.max_rel);
-        else
-                cli_note("%zu tensors compared%s", compared,
+        } else
+                snprintf(p->said, sizeof p->said, "%zu tensors compared%s", compared,
                         c->exact ? ", bit for bit" : " with everything folded in");
+        return true;
 }
 
 static void
@@ -319,33 +321,18 @@ write_file(resect_weights *source, resect_model *graph, const resect_convert_opt
                 *names++ = '\0';
         if (!strcmp(path, "-") && isatty(STDOUT_FILENO) && !cli_given("force"))
                 cli_die("weights are no text for a terminal: use -o FILE, or --force");
-        if (!resect_weights_write(source, path, format, names, o, &c, &err))
+        struct proof proof = {.source = source, .graph = graph, .o = o};
+        resect_convert_options own = *o;
+        own.prove = prove;
+        own.ctx = &proof;
+        own.max_size = read_options().max_size;
+        if (!resect_weights_write(source, path, format, names, &own, &c, &err))
                 cli_fail(NULL, &err);
         print_sum(&c, source, path);
         if (stopped(&c, o))
                 return 1;
-        if (strcmp(path, "-") != 0 && resect_weights_info_of(source)->recognised) {
-                bool readable = false, own_names = false;
-                resect_weights_format f;
-                for (size_t i = 0; resect_weights_format_at(i, &f); i++) {
-                        readable |= !strcmp(f.name, format) && f.reads;
-                        own_names |= !strcmp(f.name, format) && f.graph;
-                }
-                if (readable) {
-                        const resect_weights_options back = {.format = format,
-                                .names = own_names ? NULL : names,
-                                .read = read_options()};
-                        resect_weights *copy = resect_weights_read(path, &back, &err);
-                        if (!copy) {
-                                resect_weights_remove(path, format);
-                                cli_die("what was written cannot be read, and nothing is left of "
-                                        "it: %s",
-                                        err.msg);
-                        }
-                        prove(source, copy, graph, &c, o, path, format);
-                        resect_weights_free(copy);
-                }
-        }
+        if (proof.said[0])
+                cli_note("%s", proof.said);
         free(format);
         return 0;
 }
@@ -375,7 +362,11 @@ fill_model(resect_weights *source, const resect_convert_options *o)
         resect_weights *copy = resect_weights_of_model(m, &err);
         if (!copy)
                 cli_fail(NULL, &err);
-        prove(source, copy, NULL, &c, o, NULL, NULL);
+        struct proof proof = {.source = source, .o = o};
+        if (!prove(&proof, copy, &c, &err))
+                cli_die("what was made is not what it was made from, and nothing is left of it: %s",
+                        err.msg);
+        cli_note("%s", proof.said);
         resect_weights_free(copy);
         cli_write_model(m);
         resect_model_free(m);

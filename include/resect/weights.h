@@ -86,15 +86,6 @@ typedef enum resect_variant_from {
         RESECT_VARIANT_MODEL    /* the graph is right */
 } resect_variant_from;
 
-typedef struct resect_convert_options {
-        bool partial; /* go on with tensors that are unmatched or missing */
-        resect_variant_from variant;
-        resect_dtype dtype; /* of what is written; RESECT_UNDEFINED: each tensor keeps its own */
-        resect_on_account *account; /* may be NULL */
-        resect_on_note *note;       /* may be NULL */
-        void *ctx;
-} resect_convert_options;
-
 typedef struct resect_conversion {
         size_t used, dropped, unmatched;   /* of the source */
         size_t filled, defaulted, missing; /* of the result */
@@ -104,6 +95,21 @@ typedef struct resect_conversion {
         double max_abs, max_rel;   /* how far: |a - b|, and that against the tensor's largest |a| */
         size_t overflowed;         /* values that became infinite */
 } resect_conversion;
+
+/* Asked by resect_weights_write when everything is written and nothing is in its place yet: copy is what the format's own reader makes
+   of the file, c what is known of the conversion so far. False, with err: nothing is left of it, and what was there stands. */
+typedef bool resect_on_written(void *ctx, const resect_weights *copy, const resect_conversion *c, resect_error *err);
+
+typedef struct resect_convert_options {
+        bool partial; /* go on with tensors that are unmatched or missing */
+        resect_variant_from variant;
+        resect_dtype dtype; /* of what is written; RESECT_UNDEFINED: each tensor keeps its own */
+        resect_on_account *account; /* may be NULL */
+        resect_on_note *note;       /* may be NULL */
+        resect_on_written *prove;   /* may be NULL */
+        uint64_t max_size;          /* of what is read for it, as in resect_read_options; 0: the usual limit */
+        void *ctx;
+} resect_convert_options;
 
 /*
  * Puts weights into a model of the same structure. Not complete and not partial: the model is unusable and nothing should be done with
@@ -119,7 +125,9 @@ RESECT_API resect_model *resect_weights_graph(const resect_weights *w, resect_er
 
 /*
  * Writes weights as a file of some format under some names; names NULL: what the format usually has. "-" is standard output. Not
- * complete and not partial: nothing is written.
+ * complete and not partial: nothing is written. The file takes its place only when it is whole, has been proved (options->prove) and is on
+ * the disk; the files of a format that has several are in place when they are proved, and are removed when that fails. What goes into a
+ * pipe or a device is not proved, nor is what was not recognised, nor a format that cannot be read.
  */
 RESECT_API bool resect_weights_write(const resect_weights *w, const char *path, const char *format, const char *names,
         const resect_convert_options *options, resect_conversion *out, resect_error *err) RESECT_MUST;

@@ -193,7 +193,7 @@ rs_span_populate(rs_span s)
 }
 
 void
-rs_input_rest(rs_input *in)
+rs_input_rest(const rs_input *in)
 {
         if (in && in->of_file)
                 (void)madvise((void *)(uintptr_t)in->data, in->mapped, MADV_DONTNEED);

@@ -35,6 +35,6 @@ void rs_input_free(rs_input *in);
    copying the bytes does. Only a hint. */
 void rs_span_populate(rs_span s);
 /* Gives the memory of a mapped file back to the system until it is looked at again; nothing for other inputs. */
-void rs_input_rest(rs_input *in);
+void rs_input_rest(const rs_input *in);
 
 #endif

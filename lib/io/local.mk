@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: 0BSD
 libcore_la_SOURCES += \
 	lib/io/beneath.c lib/io/beneath.h \
+	lib/io/bulk.c lib/io/bulk.h \
 	lib/io/confined.c lib/io/confined.h \
 	lib/io/fd.c lib/io/fd.h \
 	lib/io/gunzip.c lib/io/gunzip.h \

@@ -50,6 +50,7 @@ struct rs_output {
         rs_arena arena;
         uint64_t written, begun; /* bytes; those that the system was asked to bring to the disk */
         z_stream *z;
+        bool ended;           /* z has given its last byte */
         unsigned char *chunk; /* [DEFLATE_CHUNK] */
 };
 
@@ -137,8 +138,8 @@ open_named(rs_output *o)
         pthread_sigmask(
                 SIG_BLOCK, &all, &before); /* no signal between the file's birth and its slot */
         for (int tries = 0; tries < 100 && o->fd < 0 && make_temp_name(o); tries++) {
-                o->fd = above_standard(open(
-                        o->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, o->mode));
+                o->fd = above_standard(
+                        open(o->temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, o->mode));
                 if (o->fd < 0 && errno != EEXIST)
                         break;
         }
@@ -164,7 +165,7 @@ open_temp(rs_output *o, resect_error *err)
                 return false;
         /* A nameless file is given its name through /proc. */
         if (rs_output_nameless && access("/proc/self/fd", X_OK) == 0)
-                o->fd = above_standard(open(o->folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, o->mode));
+                o->fd = above_standard(open(o->folder, O_TMPFILE | O_RDWR | O_CLOEXEC, o->mode));
         if (o->fd < 0 && !open_named(o))
                 return rs_fail(err, RESECT_IO, "%s: %m", o->shown);
         return true;
@@ -270,16 +271,17 @@ rs_output_is(const rs_output *o, dev_t dev, ino_t ino)
 /* What is going to be fsynced begins its way to the disk while the rest is being made. A hint:
  * fsync says whether it arrived. */
 static void
-begin_flush(rs_output *o)
+begin_flush(rs_output *o, uint64_t at_least)
 {
 #ifdef SYNC_FILE_RANGE_WRITE
-        if (o->direct || o->written - o->begun < FLUSH_BYTES)
+        if (o->direct || o->written - o->begun < at_least)
                 return;
         (void)sync_file_range(
                 o->fd, (off_t)o->begun, (off_t)(o->written - o->begun), SYNC_FILE_RANGE_WRITE);
         o->begun = o->written;
 #else
         (void)o;
+        (void)at_least;
 #endif
 }
 
@@ -291,7 +293,7 @@ write_all(rs_output *o, struct iovec *iov, size_t count, resect_error *err)
                 bytes += iov[i].iov_len;
         if (rs_fd_write(o->fd, iov, count)) {
                 o->written += bytes;
-                begin_flush(o);
+                begin_flush(o, FLUSH_BYTES);
                 return true;
         }
         /* what the kernel calls a bad address is a mapped file that somebody has cut short
@@ -358,6 +360,33 @@ rs_output_bytes(rs_output *o, const void *bytes, size_t size, resect_error *err)
         return rs_output_put(o, &(rs_span){bytes, size}, 1, err);
 }
 
+/* What zlib has kept back. */
+static bool
+end_gzip(rs_output *o, resect_error *err)
+{
+        if (o->z && !o->ended && !deflate_piece(o, (rs_span){NULL, 0}, Z_FINISH, err))
+                return false;
+        o->ended = true;
+        return true;
+}
+
+bool
+rs_output_is_direct(const rs_output *o)
+{
+        return o->direct;
+}
+
+rs_input *
+rs_output_read_back(rs_output *o, uint64_t max_size, resect_error *err)
+{
+        if (!end_gzip(o, err))
+                return NULL;
+        begin_flush(o, 1);
+        if (lseek(o->fd, 0, SEEK_SET) != 0)
+                return RS_FAIL_NULL(err, RESECT_IO, "%s: %m", o->shown);
+        return rs_input_read_fd(o->fd, o->shown, max_size, err);
+}
+
 /* Gives a nameless file its temporary name: linkat cannot replace, and only rename can do that in
  * one step. */
 static bool
@@ -399,7 +428,7 @@ sync_folder(rs_output *o, resect_error *err)
 static bool
 commit(rs_output *o, resect_error *err)
 {
-        if (o->z && !deflate_piece(o, (rs_span){NULL, 0}, Z_FINISH, err))
+        if (!end_gzip(o, err))
                 return false;
         if (o->direct)
                 return true;

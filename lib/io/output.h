@@ -3,7 +3,7 @@
 #ifndef RS_IO_OUTPUT_H
 #define RS_IO_OUTPUT_H
 
-#include "base/mem.h"
+#include "io/input.h"
 
 typedef struct rs_output rs_output;
 
@@ -21,6 +21,13 @@ bool rs_output_is(const rs_output *o, dev_t dev, ino_t ino);
 /* Writes the spans one after the other. After a failure only rs_output_abandon is of use. */
 bool rs_output_put(rs_output *o, const rs_span *spans, size_t count, resect_error *err) RESECT_MUST;
 bool rs_output_bytes(rs_output *o, const void *bytes, size_t size, resect_error *err) RESECT_MUST;
+
+/* Whether it is written straight to where it goes, a pipe or a device: there is no file that could be read again. */
+bool rs_output_is_direct(const rs_output *o);
+
+/* The file as it is now, read again before it takes its place; nothing can be written after that. The system is bringing it to
+   the disk meanwhile. The input must be freed before rs_output_close. Fails as rs_input_open does. */
+rs_input *rs_output_read_back(rs_output *o, uint64_t max_size, resect_error *err) RESECT_MUST;
 
 /* Makes it so: fsync, rename, fsync of the folder. Frees o in any case. When this fails the old
    file stands (but for a failing fsync of the folder, which is reported although the new file is in

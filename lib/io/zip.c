@@ -11,10 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
-#ifdef HAVE_LIBDEFLATE
-#include <libdeflate.h>
-#endif
 #include "base/map.h"
+#include "io/bulk.h"
 #include "io/gunzip.h"
 
 enum {
@@ -366,16 +364,6 @@ rs_zip_peek(const rs_zip_member *m, void *buf, size_t size, size_t *got, resect_
         return true;
 }
 
-static uint32_t
-crc_of(uint32_t crc, rs_span s)
-{
-#ifdef HAVE_LIBDEFLATE
-        return libdeflate_crc32(crc, s.data, s.size);
-#else
-        return (uint32_t)crc32_z(crc, s.data, s.size);
-#endif
-}
-
 bool
 rs_zip_bytes(const rs_zip_member *m, rs_arena *arena, rs_span *out, resect_error *err)
 {
@@ -391,7 +379,7 @@ rs_zip_bytes(const rs_zip_member *m, rs_arena *arena, rs_span *out, resect_error
                                 m->name, (unsigned long long)m->size);
                 *out = (rs_span){bytes, got};
         }
-        return crc_of(0, *out) == m->crc ||
+        return rs_bulk_crc32(0, *out) == m->crc ||
                rs_fail(err, RESECT_FORMAT, "%s: is damaged (its CRC-32 is another)", m->name);
 }
 
@@ -447,7 +435,7 @@ rs_zip_put(rs_zip_writer *z, const char *name, const rs_span *spans, size_t n, r
                 utf8 |= (unsigned char)name[i] > 0x7f;
         for (size_t i = 0; i < n; i++) {
                 size += spans[i].size;
-                crc = spans[i].size ? crc_of(crc, spans[i]) : crc;
+                crc = rs_bulk_crc32(crc, spans[i]);
         }
         bool big = size >= 0xffffffff, far = z->at >= 0xffffffff;
         rs_buf b = {0}, *d = &z->directory;

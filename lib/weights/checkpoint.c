@@ -242,16 +242,41 @@ read_into(rs_checkpoint *c, resect_error *err)
         return c->format->read(c, in, err);
 }
 
-rs_checkpoint *
-rs_checkpoint_read(const char *path, const rs_format *format, uint64_t max_size, resect_error *err)
+static rs_checkpoint *
+make(const char *path, const rs_format *format, uint64_t max_size, resect_error *err)
 {
         rs_checkpoint *c = rs_alloc(1, sizeof *c, err);
         if (!c)
                 return NULL;
         c->format = format;
         c->max_size = max_size;
-        c->path = rs_arena_strdup(&c->arena, path, err);
-        if (c->path && read_into(c, err))
+        if (!(c->path = rs_arena_strdup(&c->arena, path, err))) {
+                rs_checkpoint_free(c);
+                return NULL;
+        }
+        return c;
+}
+
+rs_checkpoint *
+rs_checkpoint_read(const char *path, const rs_format *format, uint64_t max_size, resect_error *err)
+{
+        rs_checkpoint *c = make(path, format, max_size, err);
+        if (!c || read_into(c, err))
+                return c;
+        rs_checkpoint_free(c);
+        return NULL;
+}
+
+rs_checkpoint *
+rs_checkpoint_of(rs_input *in, const char *path, const rs_format *format, uint64_t max_size,
+        resect_error *err)
+{
+        rs_checkpoint *c = make(path, format, max_size, err);
+        if (!c) {
+                rs_input_free(in);
+                return NULL;
+        }
+        if (keep(c, in, err) && format->read(c, in, err))
                 return c;
         rs_checkpoint_free(c);
         return NULL;

@@ -121,8 +121,8 @@ resect_weights_of_model(resect_model *m, resect_error *err)
         return described(w, found, err);
 }
 
-static resect_weights *
-of_checkpoint(rs_checkpoint *c, const rs_scheme *scheme, resect_error *err)
+resect_weights *
+rs_weights_of_checkpoint(rs_checkpoint *c, const rs_scheme *scheme, resect_error *err)
 {
         resect_weights *w = rs_alloc(1, sizeof *w, err);
         if (!w) {
@@ -179,7 +179,7 @@ resect_weights_read(const char *path, const resect_weights_options *o, resect_er
                         wanted);
         rs_checkpoint *c = rs_checkpoint_read(path, format, o ? o->read.max_size : 0, &first);
         if (c)
-                return of_checkpoint(c, scheme, err);
+                return rs_weights_of_checkpoint(c, scheme, err);
         if (first.code == RESECT_UNSUPPORTED && !format && strcmp(path, "-") != 0)
                 return read_model(path, o, &first, err);
         if (err)

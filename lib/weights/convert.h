@@ -15,6 +15,9 @@ struct resect_weights {
         resect_weights_info info;
 };
 
+/* What a checkpoint says, under the names of scheme (NULL: recognised). Owns c, and frees it when it fails. */
+resect_weights *rs_weights_of_checkpoint(rs_checkpoint *c, const rs_scheme *scheme, resect_error *err) RESECT_MUST;
+
 /* Gives the memory of its mapped files back until it is looked at again. */
 void rs_weights_rest(const resect_weights *w);
 

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "edit/run.h"
-#include "io/input.h"
+#include "io/bulk.h"
 #include "tensor/dtype.h"
 #include "weights/convert.h"
 
@@ -16,7 +16,7 @@ struct proving {
         const resect_weights *a, *b;
         double tolerance; /* 0: to the bit */
         size_t compared;
-        size_t looked_at; /* bytes, since the files' memory was given back */
+        size_t looked_at; /* bytes, since the copy's memory was given back */
         resect_error *err;
 };
 enum { REST_AFTER = 8 << 20 };
@@ -50,12 +50,8 @@ same(struct proving *p, const char *name, const rs_entry *x, const rs_entry *y)
                         name, y->count, x->count);
         bool ok =
                 rs_entry_bytes(x, &scratch, &s, p->err) && rs_entry_bytes(y, &scratch, &t, p->err);
-        if (ok) {
-                rs_span_populate(s);
-                rs_span_populate(t);
-        }
-        bool bits =
-                ok && x->dtype == y->dtype && s.size == t.size && !memcmp(s.data, t.data, s.size);
+        bool bits = ok && x->dtype == y->dtype && s.size == t.size &&
+                    rs_bulk_same(s.data, t.data, s.size);
         if (ok && !bits && x->dtype == y->dtype && p->tolerance == 0) {
                 size_t i = 0;
                 while (s.data[i] == t.data[i])
@@ -80,9 +76,8 @@ same(struct proving *p, const char *name, const rs_entry *x, const rs_entry *y)
         }
         p->compared += ok;
         rs_arena_free(&scratch);
-        p->looked_at += x->bytes + y->bytes;
-        if (p->looked_at > REST_AFTER) {
-                rs_weights_rest(p->a);
+        p->looked_at += y->bytes;
+        if (p->looked_at > REST_AFTER) { /* one of the two may stay in memory, not both */
                 rs_weights_rest(p->b);
                 p->looked_at = 0;
         }

@@ -230,7 +230,7 @@ read_stream(rs_torch *t, const rs_input *in, rs_pickle *p, resect_error *err)
 static bool
 read(rs_checkpoint *c, const rs_input *in, resect_error *err)
 {
-        rs_torch t = {.arena = &c->arena};
+        rs_torch t = {.arena = &c->arena, .in = in};
         rs_pickle p = {0};
         bool ok = false;
         if (is_tar(in->data, in->size))

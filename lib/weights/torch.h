@@ -3,6 +3,7 @@
 #ifndef RS_WEIGHTS_TORCH_H
 #define RS_WEIGHTS_TORCH_H
 
+#include "io/input.h"
 #include "io/zip.h"
 #include "weights/pickle.h"
 
@@ -17,6 +18,8 @@ typedef struct rs_storage {
 
 typedef struct rs_torch {
         rs_arena *arena;
+        const rs_input *in;
+        size_t looked_at; /* bytes that were summed since its memory was given back */
         rs_map storages; /* by key */
 } rs_torch;
 

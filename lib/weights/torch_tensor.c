@@ -10,7 +10,7 @@
 #include <string.h>
 #include "tensor/dtype.h"
 
-enum { KEY_MAX = 256, WRAPPERS_MAX = 4 };
+enum { KEY_MAX = 256, WRAPPERS_MAX = 4, REST_AFTER = 8 << 20 };
 
 rs_known
 rs_torch_storage_of(int32_t dtype)
@@ -142,7 +142,7 @@ rs_torch_declare(rs_torch *t, const rs_py *persistent, resect_error *err)
 
 /* The storage with its bytes, whose sum is verified once. */
 static rs_storage *
-use_storage(const rs_torch *t, const struct id *id, resect_error *err)
+use_storage(rs_torch *t, const struct id *id, resect_error *err)
 {
         rs_storage *s = rs_torch_find(t, id->key, err);
         if (!s || !agree(s, id, err))
@@ -154,6 +154,11 @@ use_storage(const rs_torch *t, const struct id *id, resect_error *err)
         if (!s->checked && !s->member->deflated &&
                 !rs_zip_bytes(s->member, t->arena, &s->bytes, err))
                 return NULL;
+        t->looked_at += s->checked ? 0 : s->size;
+        if (t->looked_at > REST_AFTER) {
+                rs_input_rest(t->in);
+                t->looked_at = 0;
+        }
         s->checked = true;
         return s;
 }

@@ -112,6 +112,10 @@ const rs_entry *rs_checkpoint_find(const rs_checkpoint *c, const char *name); /*
    rs_input_open. Free with rs_checkpoint_free. */
 rs_checkpoint *rs_checkpoint_read(
         const char *path, const struct rs_format *format, uint64_t max_size, resect_error *err) RESECT_MUST;
+/* The same of an input that is there already, which c then owns (it is freed when this fails, too); path is for messages and for
+   what a reader looks for beside it. */
+rs_checkpoint *rs_checkpoint_of(
+        rs_input *in, const char *path, const struct rs_format *format, uint64_t max_size, resect_error *err) RESECT_MUST;
 void rs_checkpoint_free(rs_checkpoint *c); /* NULL is fine */
 /* Gives the memory of its mapped files back until it is looked at again. */
 void rs_checkpoint_rest(const rs_checkpoint *c);
@@ -266,6 +270,11 @@ typedef struct rs_writing {
         const rs_scheme *scheme; /* NULL likewise */
         struct resect_model *model; /* of a format with graph set: the network, whose nodes it may sort; entries are not looked at */
         int32_t dtype;              /* likewise: of the weights, where the format has it; 0: as they are */
+        /* What to ask of what was written, as the format's own reader sees it, before it takes its place; false: it never does. NULL:
+           nothing. copy is its own to free. */
+        bool (*prove)(void *ctx, rs_checkpoint *copy, resect_error *err);
+        void *ctx;
+        uint64_t max_size; /* of what is read then, as for rs_input_open */
 } rs_writing;
 
 typedef struct rs_format {
@@ -294,7 +303,8 @@ const rs_format *rs_format_by_suffix(const char *path);
 
 /* Whether it can be written. */
 bool rs_format_writes(const rs_format *f, resect_error *err) RESECT_MUST;
-/* Writes a checkpoint's entries as another format, atomically. */
+/* Writes a checkpoint's entries as another format, atomically. What is written straight into a pipe or a device cannot be read again,
+   and is not proved; the files of a format with many set are in place when they are, and are removed again. */
 bool rs_format_write(const rs_format *f, rs_writing *w, resect_error *err) RESECT_MUST;
 
 #endif

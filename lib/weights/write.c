@@ -9,13 +9,14 @@
 
 struct writing {
         const resect_weights *w;
-        const rs_scheme *s;
+        const rs_scheme *s, *read_as; /* the names that are written; those that were asked for */
         const resect_convert_options *o;
         rs_arena arena;
         rs_entry *entries;
         size_t n, cap;
         rs_ledger ledger;
         rs_rounding rounding;
+        resect_conversion *sum;
         resect_error *err;
 };
 
@@ -339,12 +340,38 @@ collect_graph(struct writing *k, const rs_format *f)
                carry(k, &set->head.conv, RS_HEAD_BIAS, set->head.bias);
 }
 
+/* What is known when the last value has been made. */
+static void
+sum_up(const struct writing *k)
+{
+        k->sum->rounded = k->rounding.tensors;
+        k->sum->max_abs = k->rounding.max_abs;
+        k->sum->max_rel = k->rounding.max_rel;
+        k->sum->overflowed = k->rounding.overflowed;
+        k->sum->exact &= !k->sum->rounded;
+}
+
+/* What was written is shown to the caller, as the weights that its reader makes of it. */
+static bool
+prove(void *ctx, rs_checkpoint *c, resect_error *err)
+{
+        struct writing *k = ctx;
+        /* a format of graphs has names of its own; else they are known, where there is a table */
+        resect_weights *copy =
+                rs_weights_of_checkpoint(c, c->format->graph ? NULL : k->read_as, err);
+        sum_up(k);
+        bool ok = copy && k->o->prove(k->o->ctx, copy, k->sum, err);
+        resect_weights_free(copy);
+        return ok || rs_fail_at(err, "what was made is not what it was made from, and nothing is "
+                                     "left of it");
+}
+
 bool
 resect_weights_write(const resect_weights *w, const char *path, const char *format,
         const char *names, const resect_convert_options *o, resect_conversion *out,
         resect_error *err)
 {
-        struct writing k = {.w = w, .o = o, .err = err};
+        struct writing k = {.w = w, .o = o, .sum = out, .err = err};
         const rs_format *f = rs_format_find(format);
         if (!f)
                 return rs_fail(err, RESECT_ARG,
@@ -366,6 +393,12 @@ resect_weights_write(const resect_weights *w, const char *path, const char *form
                         .scheme = k.s,
                         .model = w->model,
                         .dtype = (int32_t)(o ? o->dtype : 0)};
+                if (o && o->prove && w->info.recognised) {
+                        k.read_as = names ? k.s : NULL;
+                        writing.prove = prove;
+                        writing.ctx = &k;
+                        writing.max_size = o->max_size;
+                }
                 if (w->checkpoint) {
                         writing.meta = w->checkpoint->meta;
                         writing.n_meta = w->checkpoint->n_meta;
@@ -373,11 +406,7 @@ resect_weights_write(const resect_weights *w, const char *path, const char *form
                 ok = rs_format_write(f, &writing, err);
                 rs_weights_rest(w);
         }
-        out->rounded = k.rounding.tensors;
-        out->max_abs = k.rounding.max_abs;
-        out->max_rel = k.rounding.max_rel;
-        out->overflowed = k.rounding.overflowed;
-        out->exact &= !out->rounded;
+        sum_up(&k);
         rs_free(k.entries);
         rs_arena_free(&k.arena);
         return ok;

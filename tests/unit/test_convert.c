@@ -7,8 +7,11 @@
  */
 #include "config.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
 #include "base/random.h"
 #include "edit/run.h"
 #include "scratch.h"
@@ -405,4 +408,230 @@ START_TEST(momenta)
 }
 END_TEST
 
-UNIT_MAIN("convert", momenta, bottlenecks, basic_blocks, other_variants, slim_strides, odd_epsilon)
+/* A disk that keeps something else than it was given: of the writes of a run of values the n-th has
+ * an exponent spoilt. */
+enum { VALUES = 4096 };
+static int spoil_at, writes_of_values;
+
+static ssize_t
+spoiling_writev(int fd, const struct iovec *iov, int n)
+{
+        int i = 0;
+        while (i < n && iov[i].iov_len < VALUES)
+                i++;
+        if (i > 0 && i < n)
+                return writev(fd, iov, i); /* the rest comes again */
+        if (i == n || ++writes_of_values != spoil_at)
+                return writev(fd, iov, n);
+        struct iovec one = iov[0];
+        char *copy = malloc(one.iov_len);
+        ck_assert_ptr_nonnull(copy);
+        memcpy(copy, one.iov_base, one.iov_len);
+        copy[one.iov_len / 8 * 4 + 3] ^= 0x40;
+        ssize_t got = write(fd, copy, one.iov_len);
+        free(copy);
+        return got;
+}
+
+struct asked {
+        const resect_weights *source;
+        bool agree;
+        int times;
+};
+
+static bool
+ask(void *ctx, const resect_weights *copy, const resect_conversion *c, resect_error *err)
+{
+        struct asked *a = ctx;
+        size_t n = 0;
+        a->times++;
+        if (!a->agree)
+                return rs_fail(err, RESECT_GRAPH, "no");
+        bool ok = resect_weights_prove(a->source, copy, c->exact ? 0 : 1e-5, &n, err);
+        ck_assert(!ok || n > 20);
+        return ok;
+}
+
+/* What stood at path before stands, and nothing is beside it. */
+static void
+nothing_happened(const char *path, const rs_format *f)
+{
+        if (!f->many)
+                ck_assert_msg(scratch_is(path, "old", 3), "%s: the old file is gone", f->name);
+        ck_assert_msg(scratch_count() == !f->many, "%s: something is left", f->name);
+}
+
+START_TEST(what_is_spoilt_on_the_way_never_takes_its_place)
+{
+        resect_error err;
+        resect_conversion c;
+        const rs_scheme *s = rs_scheme_find("torchvision");
+        resect_model *m = network(s, false);
+        scramble(m, s);
+        resect_weights *w = resect_weights_of_model(m, &err);
+        ck_assert_ptr_nonnull(w);
+        rs_hooks.fsync = no_fsync;
+        size_t spoilt = 0;
+        for (size_t k = 0; rs_format_list(k); k++) {
+                const rs_format *f = rs_format_list(k);
+                for (int gz = 0; f->write && f->read && gz < (f == rs_format_list(0) ? 2 : 1);
+                        gz++) {
+                        char path[64];
+                        snprintf(path, sizeof path, "w%s%s", f->suffixes[0] ? f->suffixes[0] : "",
+                                gz ? ".gz" : "");
+                        struct asked a = {w, true, 0};
+                        const resect_convert_options o = {
+                                .variant = RESECT_VARIANT_MODEL, .prove = ask, .ctx = &a};
+                        rs_output_nameless = k % 2;
+                        scratch_make();
+                        rs_hooks.writev = spoiling_writev;
+                        writes_of_values = 0;
+                        spoil_at = -1;
+                        bool ok =
+                                resect_weights_write(w, scratch(path), f->name, NULL, &o, &c, &err);
+                        if (!ok && strstr(err.msg, "without libhdf5")) {
+                                scratch_done();
+                                continue;
+                        }
+                        CK_OK(ok, err);
+                        ck_assert_int_eq(a.times, 1);
+                        resect_weights_remove(scratch(path), f->name);
+                        int n = writes_of_values;
+                        /* HDF5 has gaps between its values: not every byte of it means something */
+                        if (!strcmp(f->name, "h5"))
+                                n = 0;
+                        for (int at = 1; at <= n; at += 1 + n / 3) {
+                                if (!f->many)
+                                        scratch_write(path, "old", 3);
+                                writes_of_values = 0;
+                                spoil_at = at;
+                                ck_assert_msg(!resect_weights_write(w, scratch(path), f->name, NULL,
+                                                      &o, &c, &err),
+                                        "%s: write %d was spoilt, and nobody saw it", f->name, at);
+                                ck_assert_msg(strstr(err.msg, "nothing is left of it") != NULL,
+                                        "%s: %s", f->name, err.msg);
+                                nothing_happened(path, f);
+                                spoilt++;
+                        }
+                        spoil_at = -1;
+                        a.agree = false;
+                        if (!f->many)
+                                scratch_write(path, "old", 3);
+                        ck_assert(!resect_weights_write(
+                                w, scratch(path), f->name, NULL, &o, &c, &err));
+                        ck_assert_ptr_nonnull(strstr(err.msg, "nothing is left of it: no"));
+                        nothing_happened(path, f);
+                        scratch_done();
+                }
+        }
+        ck_assert_uint_gt(spoilt, 20);
+        /* what goes into a device cannot be asked */
+        struct asked a = {w, false, 0};
+        const resect_convert_options o = {.prove = ask, .ctx = &a};
+        CK_OK(resect_weights_write(w, "/dev/null", "npz", NULL, &o, &c, &err), err);
+        ck_assert_int_eq(a.times, 0);
+        resect_weights_free(w);
+        resect_model_free(m);
+}
+END_TEST
+
+/* The n-th call of one kind fails. */
+static long countdown;
+
+static void *
+failing_malloc(size_t n)
+{
+        return --countdown == 0 ? NULL : malloc(n);
+}
+static void *
+failing_realloc(void *p, size_t n)
+{
+        return --countdown == 0 ? NULL : realloc(p, n);
+}
+static ssize_t
+failing_writev(int fd, const struct iovec *iov, int n)
+{
+        return --countdown == 0 ? -1 : writev(fd, iov, n);
+}
+static ssize_t
+failing_read(int fd, void *p, size_t n)
+{
+        return --countdown == 0 ? -1 : read(fd, p, n);
+}
+static int
+failing_fsync(int fd)
+{
+        (void)fd;
+        return --countdown == 0 ? -1 : 0;
+}
+static int
+failing_rename(const char *from, const char *to)
+{
+        return --countdown == 0 ? -1 : rename(from, to);
+}
+
+START_TEST(failures_while_it_is_proved)
+{
+        static const char *const names[] = {"safetensors", "npz", "pth", "safetensors"},
+                                 *const paths[] = {"w", "w", "w", "w.gz"};
+        resect_error err;
+        resect_conversion c;
+        const rs_scheme *s = rs_scheme_find("torchvision");
+        resect_model *m = network(s, false);
+        resect_weights *w = resect_weights_of_model(m, &err);
+        ck_assert_ptr_nonnull(w);
+        struct asked a = {w, true, 0};
+        const resect_convert_options o = {.prove = ask, .ctx = &a};
+        const struct rs_hooks sane = rs_hooks;
+        for (int run = 0; run < 20; run++) {
+                if (run == 15) /* zlib takes its time */
+                        continue;
+                const char *path = paths[run / 5], *format = names[run / 5];
+                bool done = false;
+                long failed = 0, step = run % 5 == 0 ? 151 : 17;
+                scratch_make();
+                rs_output_nameless = run % 2;
+                for (long k = 1; !done; k += k < 20 ? 1 : step) {
+                        scratch_write(path, "old", 3);
+                        countdown = k;
+                        errno = EIO;
+                        rs_hooks.fsync = no_fsync;
+                        switch (run % 5) {
+                        case 0:
+                                rs_hooks.malloc = failing_malloc;
+                                rs_hooks.realloc = failing_realloc;
+                                break;
+                        case 1:
+                                rs_hooks.writev = failing_writev;
+                                break;
+                        case 2:
+                                rs_hooks.read = failing_read;
+                                break;
+                        case 3:
+                                rs_hooks.fsync = failing_fsync;
+                                break;
+                        default:
+                                rs_hooks.rename = failing_rename;
+                        }
+                        done = resect_weights_write(w, scratch(path), format, NULL, &o, &c, &err);
+                        rs_hooks = sane;
+                        bool folder = !done && strstr(err.msg, "folder");
+                        if (!done && run % 5)
+                                ck_assert_int_eq(err.code, RESECT_IO);
+                        else if (!done)
+                                ck_assert_msg(strstr(err.msg, "memory") != NULL, "%s", err.msg);
+                        ck_assert_int_eq(scratch_count(), 1);
+                        ck_assert(scratch_is(path, "old", 3) == (!done && !folder));
+                        failed += !done;
+                }
+                /* what is mapped is not read */
+                ck_assert(failed > 0 || (run % 5 == 2 && !strstr(path, "gz")));
+                scratch_done();
+        }
+        resect_weights_free(w);
+        resect_model_free(m);
+}
+END_TEST
+
+UNIT_MAIN("convert", what_is_spoilt_on_the_way_never_takes_its_place, failures_while_it_is_proved,
+        momenta, bottlenecks, basic_blocks, other_variants, slim_strides, odd_epsilon)
