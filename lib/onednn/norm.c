@@ -102,7 +102,8 @@ static const rs_kernel kernel = {.name = norm_name,
         .backward = norm_backward,
         .again = norm_again,
         .adds_in_place = true,
-        .two_douts = true};
+        .two_douts = true,
+        .gradient_in_place = true};
 
 bool
 rs_lower_norm(rs_lower *l, rs_pstep *s, bool *done, resect_error *err)

@@ -237,6 +237,46 @@ add_second_parts(resect_plan *p, const rs_pstep *s, int time, resect_error *err)
         return true;
 }
 
+/* Lets value v have its gradient where that of a step's output was, in `block`, which is read for
+ * the last time when v's is first written. */
+static bool
+take_over(resect_plan *p, const rs_pstep *s, int v, uint32_t bit, int block, size_t bytes)
+{
+        if (v < 0 || block < 0 || !(s->first & bit))
+                return false;
+        rs_pvalue *x = &p->values[p->values[v].root];
+        if (x->place != RS_PLACE_SLAB || x->bytes != bytes || x->grad >= 0)
+                return false;
+        x->grad = block;
+        extend(&p->blocks[block].to, 2 * (int)p->n_steps - 1 - x->step);
+        return true;
+}
+
+/* Gradients of what step k makes, and those of its inputs that are written over them. */
+static bool
+make_gradients(resect_plan *p, const struct life *l, int k, resect_error *err)
+{
+        const int last = 2 * (int)p->n_steps, time = last - 1 - k;
+        rs_pstep *s = &p->steps[k];
+        for (size_t j = 0; j < s->n_out; j++) {
+                const int v = s->out[j];
+                rs_pvalue *x = v < 0 ? NULL : &p->values[v];
+                if (!x || x->place != RS_PLACE_SLAB || x->root != v || !x->has_grad ||
+                        x->grad >= 0 || l->grad_from[v] >= last)
+                        continue;
+                if ((x->grad = add_block(p, x->bytes, l->grad_from[v], time, err)) < 0)
+                        return false;
+        }
+        if (s->second && !add_second_parts(p, s, time, err))
+                return false;
+        if (!s->kernel || !s->kernel->gradient_in_place || !s->backward)
+                return true;
+        const rs_pvalue *y = &p->values[p->values[s->out[0]].root];
+        bool residual = take_over(p, s, s->residual, RS_OVERWRITES_RESIDUAL, y->grad, y->bytes);
+        (void)take_over(p, s, s->in[0], 1, residual ? y->grad2 : y->grad, y->bytes);
+        return true;
+}
+
 static bool
 make_blocks(resect_plan *p, const struct life *l, resect_error *err)
 {
@@ -248,19 +288,13 @@ make_blocks(resect_plan *p, const struct life *l, resect_error *err)
                                  l->grad_from[v] < last ? l->grad_from[v] : last - 1, last, err)) <
                                 0) /* the caller reads it after backward */
                         return false;
-                if (x->place != RS_PLACE_SLAB || x->root != v || l->from[v] < 0)
-                        continue;
-                if (x->home == v &&
+                if (x->place == RS_PLACE_SLAB && x->root == v && l->from[v] >= 0 && x->home == v &&
                         (x->block = add_block(p, x->bytes, l->from[v], l->to[v], err)) < 0)
                         return false;
-                if (x->has_grad && l->grad_from[v] < last &&
-                        (x->grad = add_block(
-                                 p, x->bytes, l->grad_from[v], last - 1 - x->step, err)) < 0)
-                        return false;
         }
-        for (int k = 0; k < (int)p->n_steps; k++) {
+        for (int k = (int)p->n_steps - 1; k >= 0; k--) {
                 rs_pstep *s = &p->steps[k];
-                if (s->second && !add_second_parts(p, s, last - 1 - k, err))
+                if (!make_gradients(p, l, k, err))
                         return false;
                 if (s->saved && (s->saved_block = add_block(
                                          p, s->saved, k, s->backward ? last - 1 - k : k, err)) < 0)

@@ -37,6 +37,8 @@ typedef struct rs_kernel {
         void (*again)(const rs_call *c); /* forward once more, with what it saved; NULL: forward */
         bool adds_in_place; /* out[0] may be the very buffer of the residual */
         bool two_douts;     /* backward takes the gradient of out[0] in two parts, dout[0] + dout2 */
+        bool gradient_in_place; /* backward may write the first input's gradient and the residual's
+                                   over these two, each over one */
 } rs_kernel;
 
 typedef struct rs_pvalue {
