@@ -12,6 +12,7 @@ typedef struct norm {
         rs_norm_facts facts;
         rs_bn_shape shape;
         size_t bytes, count;
+        bool added; /* there is a residual: y tells nothing of x */
 } norm;
 
 static const char *
@@ -82,9 +83,11 @@ norm_backward(const rs_call *c)
         bool adds = dx && !(c->first & 1), adds_res = dres && !(c->first & RS_OVERWRITES_RESIDUAL);
         rs_bn_backward(&s->shape, &(rs_bn_grad){.dy = c->dout[0]->data,
                                           .dy2 = c->dout2 ? c->dout2->data : NULL,
-                                          .y = c->relu ? c->out[0]->data : NULL,
+                                          .y = c->relu && s->added ? c->out[0]->data : NULL,
+                                          .relu = c->relu && !s->added,
                                           .x = c->in[0]->data,
                                           .scale = c->in[1]->data,
+                                          .shift = c->in[2]->data,
                                           .saved = c->saved,
                                           .training = s->facts.batch,
                                           .dx = adds ? scratch : dx,
@@ -146,7 +149,11 @@ rs_lower_norm(rs_lower *l, rs_pstep *s, bool *done, resect_error *err)
                 (rs_lower_has_grad(l, s->in[0]) ? 1 : 0) |
                 (s->residual >= 0 && rs_lower_has_grad(l, s->residual) ? RS_OVERWRITES_RESIDUAL
                                                                        : 0);
-        s->reads = RS_READS_IN(0) | RS_READS_IN(1) | (s->relu ? RS_READS_OUT(0) : 0);
+        k->added = s->residual >= 0;
+        s->reads = RS_READS_IN(0) | RS_READS_IN(1) |
+                   (!s->relu          ? 0
+                           : k->added ? RS_READS_OUT(0)
+                                      : RS_READS_IN(2));
         *done = true;
         return rs_lower_output(l, s->out[0], &md, err);
 }

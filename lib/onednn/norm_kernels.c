@@ -125,6 +125,11 @@ backward_before(const rs_block_job *j, size_t image, size_t ch, rs_block_channel
         const rs_bn_grad *g = j->work;
 
         (void)image;
+        if (g->relu) { /* as forward had it, to the last bit */
+                const rs_bn bn = {.scale = g->scale, .shift = g->shift};
+                set_affine(&bn, ch, mean_of(j, ch), inverse_of(j, ch), v);
+                return;
+        }
         v->m = (float)mean_of(j, ch);
         v->a = (float)((double)g->scale[ch] * inverse_of(j, ch));
 }
@@ -157,19 +162,20 @@ rs_bn_backward(const rs_bn_shape *shape, const rs_bn_grad *grad)
         const rs_row_kernels *k = rs_row_kernels_list(0, shape->bf16);
         void *const x = (void *)(uintptr_t)grad->x, *const y = (void *)(uintptr_t)grad->y;
         void *const dy = (void *)(uintptr_t)grad->dy, *const dy2 = (void *)(uintptr_t)grad->dy2;
-        const bool two = grad->training && grad->dx, kept = y || dy2;
+        const bool two = grad->training && grad->dx, kept = y || dy2 || grad->relu;
         void *const g = grad->dres ? grad->dres : two && kept ? grad->dx : NULL;
         rs_block_job j = {.shape = shape,
                 .by = rs_blocks_of(shape, false),
                 .first = k->gather,
                 .second = two ? k->spread : NULL,
-                .in_first = {.at = {[RS_DY] = dy, [RS_DY2] = dy2, [RS_Y] = y, [RS_G] = g}},
+                .in_first = {.at = {[RS_DY] = dy, [RS_DY2] = dy2, [RS_Y] = y, [RS_G] = g},
+                        .relu = grad->relu},
                 .in_second = {.at = {[RS_X] = x, [RS_G] = g ? g : dy, [RS_OUT] = grad->dx}},
                 .before = backward_before,
                 .after = backward_after,
                 .work = grad};
 
-        if (two || grad->dscale)
+        if (two || grad->dscale || grad->relu)
                 j.in_first.at[RS_X] = x;
         if (!two)
                 j.in_first.at[RS_OUT] = grad->dx;

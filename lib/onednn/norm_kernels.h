@@ -43,9 +43,11 @@ void rs_bn_again(const rs_bn_shape *shape, const rs_bn *bn);
  */
 typedef struct rs_bn_grad {
         const void *dy, *dy2; /* tensors; dy2 may be NULL */
-        const void *y;        /* tensor, what forward made with relu; NULL without */
-        const void *x;        /* tensor; may be NULL when neither training nor dscale needs it */
+        const void *y;        /* tensor, what forward made with relu; NULL without, and where x tells */
+        const void *x;        /* tensor; may be NULL when neither training nor dscale nor relu needs it */
+        bool relu;            /* relu without a residual: y is made of x once more, so that it need not be read */
         const float *scale;   /* [C] */
+        const float *shift;   /* [C], with relu */
         const double *saved;  /* [3, C], forward's; NULL for scale * x + shift */
         bool training;
         void *dx;              /* tensor; may be dy or dy2 */

@@ -33,8 +33,8 @@ typedef struct rs_row_kernels {
         rs_row_kernel *sums;
         /* OUT = a (x - m) + b, without X: b; then + RESIDUAL; then relu: max(0, OUT) */
         rs_row_kernel *apply;
-        /* g = DY (+ DY2), where Y is given: 0 unless y > 0, rounded to the element type; G = g, OUT = a g; s += g, and where X is
-           given q += g (x - m) */
+        /* g = DY (+ DY2), rounded to the element type, 0 unless y > 0: where Y is given, or with relu, y then being what apply makes
+           of X alone; G = g, OUT = a g; s += g, and where X is given q += g (x - m) */
         rs_row_kernel *gather;
         /* OUT = a g + b (x - m) + c, g from G */
         rs_row_kernel *spread;

@@ -145,12 +145,12 @@ NAME(apply)(const rs_rows *r, rs_lanes *l)
 }
 
 static inline ALWAYS TARGET void
-NAME(gather_of)(const T *dy, const T *dy2, const T *y, const T *x, T *gout, T *out, D *sum, D *products, size_t at, size_t stride,
-        const rs_lanes *l, size_t n)
+NAME(gather_of)(const T *dy, const T *dy2, const T *y, const T *x, bool relu, T *gout, T *out, D *sum, D *products, size_t at,
+        size_t stride, const rs_lanes *l, size_t n)
 {
         EACH
         {
-                const V m = LANES(l->m), a = LANES(l->a);
+                const V m = LANES(l->m), a = LANES(l->a), b = LANES(l->b);
                 V g[8], q[8];
                 FETCH(dy);
                 if (dy2)
@@ -166,6 +166,8 @@ NAME(gather_of)(const T *dy, const T *dy2, const T *y, const T *x, T *gout, T *o
                                 both = ROUND(both + LOAD(AT(dy2)));
                         if (y)
                                 both = IF_ABOVE_0(LOAD(AT(y)), both);
+                        else if (relu)
+                                both = IF_ABOVE_0(b + (LOAD(AT(x)) - m) * a, both);
                         g[i] = both;
                 }
                 if (gout)
@@ -191,13 +193,17 @@ NAME(gather)(const rs_rows *r, rs_lanes *l)
         NAME(fetch)(sum, l->s);
         NAME(fetch)(products, l->q);
         if (dy2 && y)
-                FOR_ROWS(8, gather_of, dy, dy2, y, x, gout, out, sum, products);
+                FOR_ROWS(8, gather_of, dy, dy2, y, x, false, gout, out, sum, products);
+        else if (dy2 && r->relu)
+                FOR_ROWS(8, gather_of, dy, dy2, NULL, x, true, gout, out, sum, products);
         else if (dy2)
-                FOR_ROWS(8, gather_of, dy, dy2, NULL, x, gout, out, sum, products);
+                FOR_ROWS(8, gather_of, dy, dy2, NULL, x, false, gout, out, sum, products);
         else if (y)
-                FOR_ROWS(8, gather_of, dy, NULL, y, x, gout, out, sum, products);
+                FOR_ROWS(8, gather_of, dy, NULL, y, x, false, gout, out, sum, products);
+        else if (r->relu)
+                FOR_ROWS(8, gather_of, dy, NULL, NULL, x, true, gout, out, sum, products);
         else
-                FOR_ROWS(8, gather_of, dy, NULL, NULL, x, gout, out, sum, products);
+                FOR_ROWS(8, gather_of, dy, NULL, NULL, x, false, gout, out, sum, products);
         NAME(leave)(sum, l->s);
         NAME(leave)(products, l->q);
 }

@@ -477,6 +477,53 @@ START_TEST(backward)
 }
 END_TEST
 
+/* Whether y is read or made of x once more: the same bits. */
+START_TEST(relu_of_x)
+{
+        double offset, spread;
+        const rs_bn_shape b = shape_of(_i, &offset, &spread);
+        double *x = noise(&b, 1, offset, spread), *dy = noise(&b, 2, 0.1, 1);
+        float *scale = parameters(b.c, 5, 0.5), *shift = parameters(b.c, 6, 0),
+              *mean = parameters(b.c, 7, offset), *var = parameters(b.c, 8, 2),
+              *sums = new_bytes(4 * b.c * sizeof *sums);
+        double *saved = new_bytes(3 * b.c * sizeof *saved);
+        void *px = put(&b, x), *pdy = put(&b, dy), *y = new_bytes(bytes(&b)),
+             *dx[] = {new_bytes(bytes(&b)), new_bytes(bytes(&b))};
+
+        for (int kind = 0; kind < 3; kind++) {
+                rs_bn bn = {.x = px,
+                        .y = y,
+                        .scale = scale,
+                        .shift = shift,
+                        .mean = kind == 1 ? mean : NULL,
+                        .var = kind == 1 ? var : NULL,
+                        .eps = eps,
+                        .training = !kind,
+                        .relu = true,
+                        .saved = kind < 2 ? saved : NULL};
+                rs_bn_forward(&b, &bn);
+                memset(sums, 0, 4 * b.c * sizeof *sums);
+                for (size_t made = 0; made < 2; made++)
+                        rs_bn_backward(&b, &(rs_bn_grad){.dy = pdy,
+                                                   .y = made ? NULL : y,
+                                                   .relu = made,
+                                                   .x = px,
+                                                   .scale = scale,
+                                                   .shift = shift,
+                                                   .saved = bn.saved,
+                                                   .training = bn.training,
+                                                   .dx = dx[made],
+                                                   .dscale = sums + 2 * made * b.c,
+                                                   .dshift = sums + (2 * made + 1) * b.c});
+                ck_assert_mem_eq(dx[0], dx[1], bytes(&b));
+                ck_assert_mem_eq(sums, sums + 2 * b.c, 2 * b.c * sizeof *sums);
+        }
+        void *all[] = {x, dy, scale, shift, mean, var, sums, saved, px, pdy, y, dx[0], dx[1]};
+        for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+                free(all[i]);
+}
+END_TEST
+
 /* The reference operator on the same numbers: outputs, running statistics, gradients. */
 START_TEST(reference_operator)
 {
@@ -683,13 +730,15 @@ START_TEST(same_on_every_machine)
         const bool bf16 = _i;
         static const double odd[] = {
                 -0.0, 0, INFINITY, -INFINITY, 1e-40, -3e-41, 3.4e38, 1.00390625, 1.01171875};
-        unsigned char tensors[RS_STREAMS][N * 4], first[4][RS_STREAMS][N * 4];
-        rs_lanes lanes[4], first_lanes[4];
+        enum { KERNELS = 5, GATHER = 2 };
+        unsigned char tensors[RS_STREAMS][N * 4], first[KERNELS][RS_STREAMS][N * 4];
+        rs_lanes lanes[KERNELS], first_lanes[KERNELS];
         size_t sets = 0;
 
         for (const rs_row_kernels *k; (k = rs_row_kernels_list(sets, bf16)); sets++) {
-                rs_row_kernel *const all[] = {k->sums, k->apply, k->gather, k->spread};
-                for (size_t i = 0; i < 4; i++) {
+                rs_row_kernel *const all[KERNELS] = {
+                        k->sums, k->apply, k->gather, k->spread, k->gather};
+                for (size_t i = 0; i < KERNELS; i++) {
                         rs_rows r = {.count = ROWS, .stride = RS_LANES, .relu = true};
                         for (uint64_t s = 0; s < RS_STREAMS; s++) {
                                 for (uint64_t e = 0; e < N; e++)
@@ -706,6 +755,8 @@ START_TEST(same_on_every_machine)
                                 lanes[i].b[l] = (float)op_noise(13, l);
                                 lanes[i].c[l] = (float)op_noise(14, l);
                         }
+                        if (i > GATHER && all[i] == k->gather)
+                                r.at[RS_Y] = NULL; /* made of X then */
                         all[i](&r, &lanes[i]);
                         if (!sets) {
                                 memcpy(first[i], tensors, sizeof tensors);
@@ -721,7 +772,7 @@ START_TEST(same_on_every_machine)
                                                 "the first has %g",
                                                 sets, i, s, e, got, want);
                                 }
-                        for (size_t l = 0; i != 2 && l < RS_LANES; l++) {
+                        for (size_t l = 0; all[i] != k->gather && l < RS_LANES; l++) {
                                 ck_assert(lanes[i].s[l] == first_lanes[i].s[l]);
                                 ck_assert(lanes[i].q[l] == first_lanes[i].q[l]);
                         }
@@ -739,8 +790,8 @@ main(void)
                 const TTest *test;
                 int end;
         } all[] = {{forward, N_FORMS * VARIANTS}, {backward, N_FORMS * VARIANTS},
-                {reference_operator, 8}, {differences, 4}, {sums_and_means, N_FORMS * VARIANTS},
-                {same_on_every_machine, 2}};
+                {relu_of_x, N_FORMS * VARIANTS}, {reference_operator, 8}, {differences, 4},
+                {sums_and_means, N_FORMS * VARIANTS}, {same_on_every_machine, 2}};
         Suite *s = suite_create("norm kernels");
         TCase *c = tcase_create("all");
 
