@@ -127,8 +127,30 @@ rs_optim_free(rs_optim *m)
         *m = (rs_optim){0};
 }
 
-/* Runs of a size that does not depend on the number of threads. */
-enum { RUN = 1 << 14 };
+/* Runs of a size that does not depend on the number of threads, in strips; while one is worked on,
+ * the next one is fetched: a processor's own prefetching ends with each page. */
+enum { RUN = 1 << 14, STRIP = 512 };
+
+static void
+fetch(const float *from, size_t count)
+{
+        for (size_t i = 0; i < count; i += 64 / sizeof *from)
+                __builtin_prefetch(from + i);
+}
+
+static void
+update_run(const rs_update *u, size_t from, size_t to)
+{
+        for (size_t at = from; at < to; at += STRIP) {
+                const size_t end = to - at < STRIP ? to : at + STRIP;
+                const size_t next = to - end < STRIP ? to - end : STRIP;
+                fetch(u->p + end, next);
+                fetch(u->g + end, next);
+                for (size_t s = 0; s < u->m->n_slots; s++)
+                        fetch(u->slot[s] + end, next);
+                u->m->row->update(u, at, end);
+        }
+}
 
 void
 rs_optim_step(rs_optim *m, rs_slab *parameters, const float *gradients, double lr, int threads)
@@ -148,7 +170,7 @@ rs_optim_step(rs_optim *m, rs_slab *parameters, const float *gradients, double l
 #pragma omp parallel for num_threads(threads) if (runs > 4) schedule(static)
                 for (size_t r = 0; r < runs; r++) {
                         size_t to = (r + 1) * RUN;
-                        m->row->update(&u, r * RUN, to < piece->count ? to : piece->count);
+                        update_run(&u, r * RUN, to < piece->count ? to : piece->count);
                 }
         }
 }
@@ -160,9 +182,11 @@ sum_of_squares(const float *v, size_t n)
         enum { LANES = 16 };
         double sum[LANES] = {0}, total = 0;
         size_t i = 0;
-        for (; i + LANES <= n; i += LANES)
+        for (; i + LANES <= n; i += LANES) {
+                __builtin_prefetch(v + i + STRIP);
                 for (size_t k = 0; k < LANES; k++)
                         sum[k] += (double)v[i + k] * v[i + k];
+        }
         for (size_t k = 0; i < n; i++, k++)
                 sum[k] += (double)v[i] * v[i];
         for (size_t k = 0; k < LANES; k++)
