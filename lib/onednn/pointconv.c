@@ -123,31 +123,28 @@ weights_of(const rs_pointconv *p, const float *w, bool turned, size_t o, size_t 
 }
 
 /* What the products read of 16 channels and outputs of the first halves, in the order in which they
- * are done. */
+ * are done. Of weights as many rows are read at a time as no processor follows by itself. */
 static void
 combine_weights(const rs_pointconv *p, const float *w, bool turned, size_t o, size_t c, float *u)
 {
-        enum { N = 16 * 16 };
-        const size_t h = p->c / 2, step = h * CHUNK;
-        float b11[N], b21[N], b12[N], b22[N];
+        enum { N = 16 * 16, AHEAD = 32 };
+        const size_t h = p->c / 2, step = h * CHUNK, row = turned ? p->o : p->c;
+        const size_t down = p->o / 2 * (turned ? 1 : p->c), across = h * (turned ? p->o : 1);
+        const float *at = turned ? w + c * p->o + o : w + o * p->c + c;
+        const float *b[4] = {at, at + across, at + down, at + across + down};
+        _Alignas(64) float columns[4][N];
 
-        weights_of(p, w, turned, o, c, b11, 16);
-        weights_of(p, w, turned, o, h + c, b21, 16);
-        weights_of(p, w, turned, p->o / 2 + o, c, b12, 16);
-        weights_of(p, w, turned, p->o / 2 + o, h + c, b22, 16);
-        u += o / CHUNK * PRODUCTS * step + c * CHUNK + o % CHUNK;
-        for (size_t i = 0; i < N; i += 16, u += CHUNK)
-                for (size_t k = 0; k < 16; k++) {
-                        const size_t at = i + k;
-                        const float t1 = b12[at] - b11[at], t2 = b22[at] - t1;
-                        u[k] = b11[at];
-                        u[step + k] = b21[at];
-                        u[2 * step + k] = t2;
-                        u[3 * step + k] = b22[at] - b12[at];
-                        u[4 * step + k] = b21[at] - t2;
-                        u[5 * step + k] = t1;
-                        u[6 * step + k] = b22[at];
+        for (size_t k = 0; k < 4; k++) {
+                for (size_t i = 0; i < 16; i++)
+                        __builtin_prefetch(
+                                (const void *)((uintptr_t)b[k] + (i * row + AHEAD) * sizeof *w));
+                if (!turned) {
+                        rs_wino_transpose(b[k], row, columns[k], 16);
+                        b[k] = columns[k];
                 }
+        }
+        rs_point_mix(b, turned ? row : 16, u + o / CHUNK * PRODUCTS * step + c * CHUNK + o % CHUNK,
+                step);
 }
 
 void

@@ -196,3 +196,20 @@ rs_point_combine(
                         STORE(to + 3 * each, SUB(LOAD(a11 + across + i), s2));
                 }
 }
+
+TARGET void
+rs_point_mix(const float *const b[4], size_t row, float *u, size_t step)
+{
+        for (size_t i = 0; i < 16; i++, u += RS_POINT_CHUNK) {
+                const V b11 = LOAD(b[0] + i * row), b21 = LOAD(b[1] + i * row),
+                        b12 = LOAD(b[2] + i * row), b22 = LOAD(b[3] + i * row);
+                const V t1 = SUB(b12, b11), t2 = SUB(b22, t1);
+                STORE(u, b11);
+                STORE(u + step, b21);
+                STORE(u + 2 * step, t2);
+                STORE(u + 3 * step, SUB(b22, b12));
+                STORE(u + 4 * step, SUB(b21, t2));
+                STORE(u + 5 * step, t1);
+                STORE(u + 6 * step, b22);
+        }
+}

@@ -54,4 +54,8 @@ void rs_point_sum_outer(size_t vectors, const rs_point_outer *p);
    second, each [blocks][half / 16][16], one after the other. */
 void rs_point_combine(const float *a11, size_t half, size_t across, size_t step, size_t blocks, float *to);
 
+/* Of 16 rows of 16 weights in each of b11, b21, b12 and b22, rows `row` floats apart: what the seven products read, in their order
+   (pointconv.c), `step` floats apart, rows RS_POINT_CHUNK. */
+void rs_point_mix(const float *const b[4], size_t row, float *u, size_t step);
+
 #endif
