@@ -109,8 +109,9 @@ by_own(const rs_conv_shape *c, int which, const conv *k, resect_error *err)
         char key[200];
         snprintf(key, sizeof key, "%s,%s%s,%s", own->method == RS_OWN_POINT ? "1x1" : "winograd",
                 names[which], c->training ? "-training" : "", c->key);
-        return rs_choose(
-                c->l->dnn, key, try_product, &t, sizes, N_BUFFERS, 1u << W | 1u << W_DENSE, err);
+        /* a trained weight's form is made just before it is read */
+        const uint32_t far = 1u << (c->training ? W_DENSE : W);
+        return rs_choose(c->l->dnn, key, try_product, &t, sizes, N_BUFFERS, far, err);
 }
 
 /* The reorder that a product needs of a weight that is trained: into form, or its gradient out of
