@@ -14,16 +14,11 @@ static const resect_option options[] = {
         {"val", "PART",
                 "part of an unsplit DATA that is the validation split, as in resect-tune (default "
                 "0.2)"},
-        {"classes", "A,B,...", "these classes of DATA only"},
         {"per-class", "N", "at most N training pictures a class"},
         {"samples", "N", "at most so many pictures, from all over the split (default: all)"},
         {"batch", "N", "pictures at once (default 32)"},
         {"no-shuffle", NULL, "with --momentum: batches in the order of the data"},
         {"by-index", NULL, "class i is output i, whatever the model's labels say"},
-        {"input", "SPEC",
-                "preprocessing, over what the model records: size=HxW resize=N mean=r,g,b "
-                "std=r,g,b channels=rgb|bgr"},
-        {"skip-bad", NULL, "go on when more than 1 % of the pictures cannot be read"},
         {0},
 };
 
@@ -56,7 +51,7 @@ static const cli_tool tool = {
                     "resect-adapt model.onnx photos/ --momentum 0.1 > adapted.onnx\n"
                     "resect-shift flowers.onnx night-photos/",
         .options = options,
-        .common = CLI_READ | CLI_WRITE | CLI_RUN | CLI_SEED | CLI_JSON,
+        .common = CLI_READ | CLI_DATA | CLI_WRITE | CLI_RUN | CLI_SEED | CLI_JSON,
         .min_args = 2,
         .max_args = 2,
 };
@@ -254,7 +249,9 @@ main(int argc, char **argv)
                 .ctx = &j};
         cli_catch_stop();
         j.m = cli_read_model(cli_arg(0));
-        resect_data *d = cli_open_data(cli_arg(1), cli_real("val", 0.2, 0, 0.9));
+        resect_data *d =
+                cli_open_data(cli_arg(1), (resect_data_options){.val = cli_real("val", 0.2, 0, 0.9),
+                                                  .per_class = cli_per_class()});
         cli_say_skipped(d);
         j.d = d;
         j.split = cli_split_of(d, cli_arg(1), true);

@@ -15,6 +15,11 @@ static const struct {
         unsigned group;
         resect_option option;
 } common[] = {
+        {CLI_DATA, {"classes", "A,B,...", "these classes of DATA only, in this order"}},
+        {CLI_DATA, {"input", "SPEC",
+                           "preprocessing, over what the model records: size=HxW resize=N "
+                           "mean=r,g,b std=r,g,b channels=rgb|bgr"}},
+        {CLI_DATA, {"skip-bad", NULL, "go on when more than 1 % of the pictures cannot be read"}},
         {CLI_WRITE | CLI_OUTPUT,
                 {"output", "FILE", "write to FILE, which appears whole or not at all"}},
         {CLI_JSON, {"json", NULL, "print JSON"}},

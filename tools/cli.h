@@ -34,7 +34,8 @@ enum {
         CLI_JSON = 8,   /* --json */
         CLI_RUN = 16,   /* computes: --threads, --kernels */
         CLI_SEED = 32,  /* --seed */
-        CLI_VERIFY = 64 /* --verify */
+        CLI_VERIFY = 64, /* --verify */
+        CLI_DATA = 128  /* reads DATA: --classes, --input, --skip-bad */
 };
 
 typedef struct cli_tool {
@@ -151,8 +152,10 @@ size_t cli_numbers(const char *option, double *out /* [max] */, size_t max);
 bool cli_augment(resect_augment *a);
 /* --split: train, val, test or all; left out all, or val, else test, else all. An empty one is fatal. */
 resect_split cli_split_of(const resect_data *d, const char *path, bool all);
-/* DATA under --classes, --per-class and --skip-bad; an unsplit one gets a validation part. */
-resect_data *cli_open_data(const char *path, double val);
+/* DATA under --classes and --skip-bad, and what the tool says beside; the second: all its classes. */
+resect_data *cli_open_data(const char *path, resect_data_options o);
+resect_data *cli_open_pictures(const char *path, resect_data_options o);
+size_t cli_per_class(void); /* --per-class; 0 when left out */
 void cli_say_skipped(const resect_data *d);
 /* What the model records as its input, with --input over it; false for an .npz, which takes none. */
 bool cli_input(const resect_model *m, const resect_data *d, resect_input *in);

@@ -92,24 +92,35 @@ cli_augment(resect_augment *a)
 }
 
 resect_data *
-cli_open_data(const char *path, double val)
+cli_open_pictures(const char *path, resect_data_options o)
 {
         resect_error err;
+        o.skip_bad = cli_given("skip-bad");
+        o.threads = cli_threads();
+        resect_data *d = resect_data_open(path, &o, &err);
+        if (!d)
+                cli_fail(path, &err);
+        return d;
+}
+
+resect_data *
+cli_open_data(const char *path, resect_data_options o)
+{
         const char *classes[1024];
-        resect_data_options o = {.val = val,
-                .per_class = (size_t)cli_integer("per-class", 0, 1, INT64_C(1) << 40),
-                .skip_bad = cli_given("skip-bad"),
-                .threads = cli_threads()};
         char *text = cli_given("classes") ? cli_copy(cli_value("classes")) : NULL;
         if (text) {
                 o.classes = classes;
                 o.n_classes = cli_split(text, classes, 1024, "classes");
         }
-        resect_data *d = resect_data_open(path, &o, &err);
+        resect_data *d = cli_open_pictures(path, o);
         free(text);
-        if (!d)
-                cli_fail(path, &err);
         return d;
+}
+
+size_t
+cli_per_class(void)
+{
+        return (size_t)cli_integer("per-class", 0, 1, INT64_C(1) << 40);
 }
 
 void

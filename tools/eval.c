@@ -12,17 +12,12 @@ static const resect_option options[] = {
         {"val", "PART",
                 "part of an unsplit DATA that is the validation split, as in resect-tune (default "
                 "0.2)"},
-        {"classes", "A,B,...", "evaluate on these classes of DATA only"},
         {"by-index", NULL, "class i is output i, whatever the model's labels say"},
-        {"input", "SPEC",
-                "preprocessing, over what the model records: size=HxW resize=N mean=r,g,b "
-                "std=r,g,b channels=rgb|bgr"},
         {"batch", "N", "pictures at once, at most (default 32)"},
         {"worst", "N", "mistakes to list, the most wrong first (default 10)"},
         {"bootstrap", "N", "resamples for the intervals (default 1000)"},
         {"level", "P", "of the intervals (default 0.95)"},
         {"min-top1", "P", "exit with 1 when top-1 is below P, a part of 1"},
-        {"skip-bad", NULL, "go on when more than 1 % of the pictures cannot be read"},
         {0},
 };
 
@@ -45,7 +40,7 @@ static const cli_tool tool = {
                     "resect-eval tuned.onnx photos/ --split all --json\n"
                     "resect-eval tuned.onnx photos/ --min-top1 0.9 && cp tuned.onnx release/",
         .options = options,
-        .common = CLI_READ | CLI_JSON | CLI_RUN | CLI_SEED,
+        .common = CLI_READ | CLI_DATA | CLI_JSON | CLI_RUN | CLI_SEED,
         .min_args = 2,
         .max_args = 2,
         .exit_one = "top-1 is below --min-top1",
@@ -84,34 +79,11 @@ open_data(const resect_model *m, const char *path)
         resect_error err;
         resect_input in;
         const char *what;
-        const char *classes[1024];
-        resect_data_options o = {.val = cli_real("val", 0.2, 0, 0.9),
-                .skip_bad = cli_given("skip-bad"),
-                .threads = cli_threads()};
-        char *text = NULL;
+        resect_data_options o = {.val = cli_real("val", 0.2, 0, 0.9)};
         if (read_input(m, &in, &what, &err)) /* else predict says why, where it matters */
                 o.input = &in;
-        if (cli_given("classes")) {
-                o.classes = classes;
-                text = cli_alloc(strlen(cli_value("classes")) + 1, 1);
-                strcpy(text, cli_value("classes"));
-                for (char *save = NULL, *p = strtok_r(text, ",", &save); p;
-                        p = strtok_r(NULL, ",", &save)) {
-                        if (o.n_classes == sizeof classes / sizeof *classes)
-                                cli_die("--classes: too many");
-                        classes[o.n_classes++] = p;
-                }
-        }
-        resect_data *d = resect_data_open(path, &o, &err);
-        free(text);
-        if (!d)
-                cli_fail(path, &err);
-        size_t n = resect_data_skipped_count(d);
-        const char *name, *why;
-        for (size_t i = 0; i < n && i < 10 && resect_data_skipped(d, i, &name, &why); i++)
-                cli_note("skipped %s: %s", cli_text(name), cli_text(why));
-        if (n > 10)
-                cli_note("and %zu more files were skipped", n - 10);
+        resect_data *d = cli_open_data(path, o);
+        cli_say_skipped(d);
         return d;
 }
 

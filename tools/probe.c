@@ -14,15 +14,10 @@ static const resect_option options[] = {
         {"val", "PART",
                 "part of an unsplit DATA that is held out, as in resect-tune and resect-eval "
                 "(default 0.2)"},
-        {"classes", "A,B,...", "probe with these classes of DATA only"},
-        {"input", "SPEC",
-                "preprocessing, over what the model records: size=HxW resize=N mean=r,g,b "
-                "std=r,g,b channels=rgb|bgr"},
         {"batch", "N", "pictures at once (default 32)"},
         {"folds", "N", "of the cross-validation that chooses C (default 5)"},
         {"svg", "FILE", "draw accuracy against depth into this file"},
         {"html", "FILE", "the same with the table and the answer, as a page"},
-        {"skip-bad", NULL, "go on when more than 1 % of the pictures cannot be read"},
         {0},
 };
 
@@ -48,42 +43,10 @@ static const cli_tool tool = {
         .examples = "resect-probe resnet101.onnx photos/\n"
                     "resect-probe resnet101.onnx photos/ --json --svg depth.svg > probe.json",
         .options = options,
-        .common = CLI_READ | CLI_JSON | CLI_RUN | CLI_SEED,
+        .common = CLI_READ | CLI_DATA | CLI_JSON | CLI_RUN | CLI_SEED,
         .min_args = 2,
         .max_args = 2,
 };
-
-static resect_data *
-open_data(const char *path)
-{
-        resect_error err;
-        const char *classes[1024];
-        resect_data_options o = {.val = cli_real("val", 0.2, 0, 0.9),
-                .skip_bad = cli_given("skip-bad"),
-                .threads = cli_threads()};
-        char *text = NULL;
-        if (cli_given("classes")) {
-                o.classes = classes;
-                text = cli_alloc(strlen(cli_value("classes")) + 1, 1);
-                strcpy(text, cli_value("classes"));
-                for (char *save = NULL, *p = strtok_r(text, ",", &save); p;
-                        p = strtok_r(NULL, ",", &save)) {
-                        if (o.n_classes == sizeof classes / sizeof *classes)
-                                cli_die("--classes: too many");
-                        classes[o.n_classes++] = p;
-                }
-        }
-        resect_data *d = resect_data_open(path, &o, &err);
-        free(text);
-        if (!d)
-                cli_fail(path, &err);
-        const char *name, *why;
-        for (size_t i = 0; i < 10 && resect_data_skipped(d, i, &name, &why); i++)
-                cli_note("skipped %s: %s", cli_text(name), cli_text(why));
-        if (resect_data_skipped_count(d) > 10)
-                cli_note("and %zu more files were skipped", resect_data_skipped_count(d) - 10);
-        return d;
-}
 
 static bool
 on_progress(void *ctx, const char *what, size_t done, size_t total)
@@ -397,7 +360,9 @@ main(int argc, char **argv)
                 cli_check_output(cli_value("html"));
         cli_catch_stop();
         resect_model *m = cli_read_model(cli_arg(0));
-        resect_data *d = open_data(cli_arg(1));
+        resect_data *d = cli_open_data(
+                cli_arg(1), (resect_data_options){.val = cli_real("val", 0.2, 0, 0.9)});
+        cli_say_skipped(d);
         int test = cli_choice("split", -1, "val|test");
         if (test < 0)
                 test = !resect_data_count(d, RESECT_VAL) && resect_data_count(d, RESECT_TEST);

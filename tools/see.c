@@ -31,10 +31,6 @@ static const resect_option options[] = {
                 "of an unsplit DATA: part that is the validation split, as in resect-tune "
                 "(default: all is taken)"},
         {"by-index", NULL, "class i of DATA is output i, whatever the model's labels say"},
-        {"skip-bad", NULL, "of DATA: go on when more than 1 % of the pictures cannot be read"},
-        {"input", "SPEC",
-                "preprocessing, over what the model records: size=HxW resize=N mean=r,g,b "
-                "std=r,g,b channels=rgb|bgr"},
         {"batch", "N", "pictures at once for DATA and --occlude (default 16)"},
         {0},
 };
@@ -64,7 +60,7 @@ static const cli_tool tool = {
                     "resect-see model.onnx photo.jpg --classes ants,bees --layer layer3 -o seen/\n"
                     "resect-see features.onnx photo.jpg --feature 17 --json",
         .options = options,
-        .common = CLI_READ | CLI_JSON | CLI_RUN,
+        .common = CLI_READ | CLI_DATA | CLI_JSON | CLI_RUN,
         .min_args = 2,
         .max_args = -1,
 };
@@ -275,13 +271,8 @@ static void
 open_data(struct see *s, const char *path)
 {
         static const resect_split splits[] = {RESECT_TRAIN, RESECT_VAL, RESECT_TEST, RESECT_ALL};
-        resect_error err;
-        resect_data_options o = {.val = cli_real("val", 0, 0, 0.9),
-                .skip_bad = cli_given("skip-bad"),
-                .threads = cli_threads()};
-        resect_data *d = resect_data_open(path, &o, &err);
-        if (!d)
-                cli_fail(path, &err);
+        resect_data *d =
+                cli_open_pictures(path, (resect_data_options){.val = cli_real("val", 0, 0, 0.9)});
         cli_say_skipped(d);
         int choice = cli_choice("split", -1, "train|val|test|all");
         if (choice < 0)

@@ -18,18 +18,13 @@ static const resect_option options[] = {
         {"val", "PART",
                 "part of an unsplit DATA that is the validation split, as in resect-tune (default "
                 "0.2)"},
-        {"classes", "A,B,...", "these classes of DATA only"},
         {"per-class", "N", "at most N training pictures a class"},
         {"samples", "N", "at most so many pictures of each, from all over it (default 1000)"},
         {"batch", "N", "pictures at once (default 8)"},
         {"worst", "N", "channels to list, the most shifted first (default 5)"},
-        {"input", "SPEC",
-                "preprocessing, over what the model records: size=HxW resize=N mean=r,g,b "
-                "std=r,g,b channels=rgb|bgr"},
         {"keep-map", "FILE", "write the classes in common as a map for resect-head --keep"},
         {"svg", "FILE", "the distance of every layer as a plot"},
         {"html", "FILE", "all of it as a page"},
-        {"skip-bad", NULL, "go on when more than 1 % of the pictures cannot be read"},
         {0},
 };
 
@@ -57,7 +52,7 @@ static const cli_tool tool = {
                     "resect-shift flowers.onnx night-photos/ --source photos/ --html shift.html\n"
                     "resect-shift imagenet.onnx pets/ --keep-map map.tsv",
         .options = options,
-        .common = CLI_READ | CLI_RUN | CLI_SEED | CLI_JSON,
+        .common = CLI_READ | CLI_DATA | CLI_RUN | CLI_SEED | CLI_JSON,
         .min_args = 2,
         .max_args = 2,
 };
@@ -139,18 +134,13 @@ static resect_data *
 open_source(resect_split *split)
 {
         static const resect_split splits[] = {RESECT_TRAIN, RESECT_VAL, RESECT_TEST, RESECT_ALL};
-        resect_error err;
         if (!cli_given("source")) {
                 if (cli_given("source-split"))
                         cli_die("--source-split belongs to --source");
                 return NULL;
         }
-        const resect_data_options o = {.val = cli_real("val", 0.2, 0, 0.9),
-                .skip_bad = cli_given("skip-bad"),
-                .threads = cli_threads()};
-        resect_data *d = resect_data_open(cli_value("source"), &o, &err);
-        if (!d)
-                cli_fail(cli_value("source"), &err);
+        resect_data *d = cli_open_pictures(
+                cli_value("source"), (resect_data_options){.val = cli_real("val", 0.2, 0, 0.9)});
         *split = splits[cli_choice("source-split", 3, "train|val|test|all")];
         if (!resect_data_count(d, *split))
                 cli_die("%s: no picture is in that split", cli_value("source"));
@@ -181,7 +171,8 @@ main(int argc, char **argv)
         shift_study y = {0};
         cli_catch_stop();
         y.m = cli_read_model(cli_arg(0));
-        y.d = cli_open_data(cli_arg(1), cli_real("val", 0.2, 0, 0.9));
+        y.d = cli_open_data(cli_arg(1), (resect_data_options){.val = cli_real("val", 0.2, 0, 0.9),
+                                                .per_class = cli_per_class()});
         cli_say_skipped(y.d);
         const resect_split split = cli_split_of(y.d, cli_arg(1), true);
         resect_data *source = open_source(&source_split);

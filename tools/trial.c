@@ -33,9 +33,7 @@ static const resect_option options[] = {
         {"augment", "LIST",
                 "flip, crop[=LEAST AREA], jitter=X, pad=N, none (default flip for pictures, none "
                 "for arrays); all but flip make every pass of a frozen trunk as dear as the first"},
-        {"classes", "A,B,...", "these classes only, in this order"},
         {"per-class", "N", "at most N pictures a class, those that test apart"},
-        {"skip-bad", NULL, "go on when more than 1 % of the pictures cannot be read"},
         {"input", "SPEC",
                 "preprocessing, over what the model records: size=HxW resize=N mean=r,g,b "
                 "std=r,g,b channels=rgb|bgr; the model is set to another size"},
@@ -94,7 +92,7 @@ static const cli_tool tool = {
                     "--fractions 1 --budget 20m --journal photos.journal\n"
                     "resect-trial net.onnx data.npz --epochs 5 --jobs 2 --json",
         .options = options,
-        .common = CLI_READ | CLI_RUN | CLI_SEED | CLI_JSON | CLI_OUTPUT,
+        .common = CLI_READ | CLI_DATA | CLI_RUN | CLI_SEED | CLI_JSON | CLI_OUTPUT,
         .min_args = 2,
         .max_args = 2,
 };
@@ -131,10 +129,12 @@ time_option(const char *text)
 static resect_data *
 open_data(const char *path)
 {
-        resect_data *d = cli_open_data(path, 0);
+        resect_data_options o = {.per_class = cli_per_class()};
+        resect_data *d = cli_open_data(path, o);
         if (!resect_data_count(d, RESECT_TEST) && !resect_data_count(d, RESECT_VAL)) {
                 resect_data_free(d);
-                d = cli_open_data(path, cli_real("test", 0.2, 0.01, 0.9));
+                o.val = cli_real("test", 0.2, 0.01, 0.9);
+                d = cli_open_data(path, o);
         } else if (cli_given("test")) {
                 cli_die("--test: %s has a %s split", path,
                         resect_data_count(d, RESECT_TEST) ? "test" : "validation");

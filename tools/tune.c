@@ -47,13 +47,8 @@ static const resect_option options[] = {
         {"no-augment", NULL, "pictures as they are"},
         {"no-shuffle", NULL, "the order of the data in every epoch"},
         {"val", "PART", "part of an unsplit DATA that validates (default 0.2)"},
-        {"classes", "A,B,...", "train on these classes only, in this order"},
         {"per-class", "N", "at most N training pictures a class"},
-        {"skip-bad", NULL, "go on when more than 1 % of the pictures cannot be read"},
         {"by-index", NULL, "class i is output i, whatever the model's labels say"},
-        {"input", "SPEC",
-                "preprocessing, over what the model records: size=HxW resize=N mean=r,g,b "
-                "std=r,g,b channels=rgb|bgr"},
         {"metric", "NAME",
                 "what chooses the best epoch: top1, loss, balanced or macro-f1 (default top1)"},
         {"patience", "N", "stop after N epochs without a better one"},
@@ -100,7 +95,7 @@ static const cli_tool tool = {
                     "--state run.state -o tuned.onnx\n"
                     "resect-tune flowers.onnx photos/ --find-lr",
         .options = options,
-        .common = CLI_READ | CLI_WRITE | CLI_RUN | CLI_SEED | CLI_JSON,
+        .common = CLI_READ | CLI_DATA | CLI_WRITE | CLI_RUN | CLI_SEED | CLI_JSON,
         .min_args = 2,
         .max_args = 2,
 };
@@ -364,7 +359,9 @@ main(int argc, char **argv)
         cli_start(&tool, argc, argv);
         bool find_lr = cli_given("find-lr");
         resect_model *m = cli_read_model(cli_arg(0));
-        resect_data *d = cli_open_data(cli_arg(1), cli_real("val", find_lr ? 0 : 0.2, 0, 0.9));
+        resect_data *d = cli_open_data(
+                cli_arg(1), (resect_data_options){.val = cli_real("val", find_lr ? 0 : 0.2, 0, 0.9),
+                                    .per_class = cli_per_class()});
         cli_say_skipped(d);
         resect_train_options o;
         resect_input in;
