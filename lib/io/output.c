@@ -23,6 +23,7 @@
 #include <unistd.h>
 #include <zlib.h>
 #include "io/fd.h"
+#include "io/flush.h"
 #include "io/gunzip.h"
 #include "io/input.h"
 
@@ -48,7 +49,8 @@ struct rs_output {
         char *temp;
         char *folder;
         rs_arena arena;
-        uint64_t written, begun; /* bytes; those that the system was asked to bring to the disk */
+        uint64_t written, begun; /* bytes; those that are on their way to the disk */
+        rs_flush *flush;
         z_stream *z;
         bool ended;           /* z has given its last byte */
         unsigned char *chunk; /* [DEFLATE_CHUNK] */
@@ -268,21 +270,23 @@ rs_output_is(const rs_output *o, dev_t dev, ino_t ino)
         return o->direct && fstat(o->fd, &st) == 0 && st.st_dev == dev && st.st_ino == ino;
 }
 
-/* What is going to be fsynced begins its way to the disk while the rest is being made. A hint:
- * fsync says whether it arrived. */
+/* What is going to be fsynced begins its way to the disk while the rest is being made. */
 static void
 begin_flush(rs_output *o, uint64_t at_least)
 {
-#ifdef SYNC_FILE_RANGE_WRITE
         if (o->direct || o->written - o->begun < at_least)
                 return;
-        (void)sync_file_range(
-                o->fd, (off_t)o->begun, (off_t)(o->written - o->begun), SYNC_FILE_RANGE_WRITE);
+        if (!o->begun)
+                o->flush = rs_flush_start(o->fd);
+        rs_flush_to(o->flush, o->written);
         o->begun = o->written;
-#else
-        (void)o;
-        (void)at_least;
-#endif
+}
+
+static void
+end_flush(rs_output *o)
+{
+        rs_flush_end(o->flush);
+        o->flush = NULL;
 }
 
 static bool
@@ -381,7 +385,7 @@ rs_output_read_back(rs_output *o, uint64_t max_size, resect_error *err)
 {
         if (!end_gzip(o, err))
                 return NULL;
-        begin_flush(o, 1);
+        rs_flush_to(o->flush, o->written);
         if (lseek(o->fd, 0, SEEK_SET) != 0)
                 return RS_FAIL_NULL(err, RESECT_IO, "%s: %m", o->shown);
         return rs_input_read_fd(o->fd, o->shown, max_size, err);
@@ -432,6 +436,7 @@ commit(rs_output *o, resect_error *err)
                 return false;
         if (o->direct)
                 return true;
+        end_flush(o);
         if (rs_hooks.fsync(o->fd) != 0)
                 return rs_fail(err, RESECT_IO, "%s: %m", o->shown);
         if (!o->named && !give_name(o, err))
@@ -459,6 +464,7 @@ rs_output_abandon(rs_output *o)
 {
         if (!o)
                 return;
+        end_flush(o);
         if (o->z)
                 deflateEnd(o->z);
         if (o->fd > STDERR_FILENO)

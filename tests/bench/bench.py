@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: 0BSD
 """Speed, side by side with what it is measured against: bench.py [SECTION]...   (run.sh finds the parts and calls this)
 
-Sections: forward train head peak files scale; without one, all of these. And ways: which of PyTorch's ways is its fastest. Every figure is a ratio within one run: resect and its peers are
+Sections: convert forward train head peak files scale; without one, all of these. And ways: which of PyTorch's ways is its fastest. Every figure is a ratio within one run: resect and its peers are
 coprocesses that take turns (one runs, the others are stopped by SIGSTOP, so that no idle thread of theirs spins), a round gives
 one ratio, and the table shows the median of the rounds with the least and the greatest. Below 1 resect is faster; for "at least" bars
 (shares, rates) more is better. A peer that is absent is skipped in so many words.
@@ -331,6 +331,42 @@ def scale():
     table('cost', [(8, 224, t) for t in every])
 
 
+def convert():
+    runs = 11
+    say('\nConverting a ResNet-101, against cp of its file into the same folder, in turns, %d times each. cp leaves its bytes in memory, and'
+        ' resect-convert reads its own back, compares them with the source and has them on the disk before it ends: so beside the bars'
+        ' there is cp with sync' % runs)
+    source, copy = model(224), tmp + '/copied'
+    size = os.path.getsize(source) / 2 ** 20
+    formats = (('safetensors', 2), ('pth', 3), ('npz', 3))
+
+    def seconds(*command):
+        start = time.monotonic()
+        subprocess.run(WITH + list(command), check=True, env=ENV)
+        took = time.monotonic() - start
+        os.remove(copy)
+        return 1e3 * took
+
+    def convert_to(name):
+        return (TOOLS + '/resect-convert', '--quiet', '--to', name, source, '-o', copy)
+    times = {key: [] for key in ('cp', 'sync') + tuple(name for name, _ in formats)}
+    for turn in range(runs + 1):  # the first one warms the page cache and is not counted
+        for key in times:
+            command = {'cp': ('cp', source, copy), 'sync': ('sh', '-c', 'cp "$1" "$2" && sync "$2"', 'sh', source, copy)}.get(key)
+            took = seconds(*(command or convert_to(key)))
+            if turn:
+                times[key].append(took)
+    for name, bar in formats:
+        row('ONNX to %s, against cp' % name, times[name], times['cp'], 'ms', [a / b for a, b in zip(times[name], times['cp'])], bar)
+        row('ONNX to %s, against cp and sync' % name, times[name], times['sync'], 'ms', [a / b for a, b in zip(times[name], times['sync'])])
+    for name, _ in formats:
+        memory = tmp + '/memory'
+        subprocess.run(['/usr/bin/time', '-f', '%M', '-o', memory] + list(convert_to(name)), check=True, env=ENV)
+        os.remove(copy)
+        peak_mib = int(open(memory).read().split()[-1]) / 1024
+        row('memory of ONNX to %s beyond the model' % name, [peak_mib - size], [size], 'MiB', [(peak_mib - size) / 32], 1)
+
+
 def ways():
     """Which of PyTorch's ways is its fastest: what FASTEST in torch_peer.py says."""
     say('\nPyTorch\'s ways, batch 8, %d threads' % THREADS)
@@ -343,7 +379,7 @@ def ways():
             row('PyTorch %s %s %s' % (job, precision, way), times[way], None, 'ms/image', [a / b for a, b in zip(times[way], first)])
 
 
-SECTIONS = {'forward': forward, 'train': train, 'head': head, 'peak': peak, 'files': files, 'scale': scale, 'ways': ways}
+SECTIONS = {'convert': convert, 'forward': forward, 'train': train, 'head': head, 'peak': peak, 'files': files, 'scale': scale, 'ways': ways}
 
 
 def machine():

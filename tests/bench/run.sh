@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: 0BSD
-# make bench: run.sh [SECTION]... prints one table of ratios, each against the peer in the same run; bench.py says how. Sections: pipe forward
-# train head peak files scale; without one, all. Peers: ONNX Runtime (npm's onnxruntime-node, in NODE_PATH), PyTorch and torchvision ($PYTHON,
+# make bench: run.sh [SECTION]... prints one table of ratios, each against the peer in the same run; bench.py says how. Sections: pipe convert
+# forward train head peak files scale; without one, all. Peers: ONNX Runtime (npm's onnxruntime-node, in NODE_PATH), PyTorch and torchvision ($PYTHON,
 # or python3).
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -13,7 +13,7 @@ for python in "${PYTHON:-python3}" /usr/bin/python3 python3; do # the one that h
 done
 BENCH_PYTHON=$python
 export BENCH_PYTHON
-[ $# -gt 0 ] || set -- pipe forward train head peak files scale
+[ $# -gt 0 ] || set -- pipe convert forward train head peak files scale
 if [ "$1" = pipe ]; then
         shift
         sh "$here/pipe.sh"

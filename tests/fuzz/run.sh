@@ -23,7 +23,7 @@ weights_pickle)
 weights_flax | weights_tf | weights_tf_v1 | weights_h5 | weights_mxnet | weights_caffe | weights_ncnn | weights_safetensors | weights_npz | weights_said | weights_keras_zip)
         w=$src/lib/weights
         code="$src/lib/base/error.c $src/lib/base/mem.c $src/lib/base/map.c $src/lib/base/threads.c $src/lib/io/beneath.c $src/lib/io/bulk.c
-                $src/lib/io/fd.c
+                $src/lib/io/fd.c $src/lib/io/flush.c
                 $src/lib/io/gunzip.c $src/lib/io/input.c $src/lib/io/output.c $src/lib/onnx/wire.c $src/lib/tensor/dtype.c
                 $w/checkpoint.c $w/json.c"
         case $part in

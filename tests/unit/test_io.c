@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 #include <zlib.h>
+#include "io/bulk.h"
 #include "io/fd.h"
 #include "io/input.h"
 #include "io/output.h"
@@ -478,6 +479,76 @@ START_TEST(standard_descriptors_stay)
 }
 END_TEST
 
-UNIT_MAIN("io", files_of_all_sizes, pipes, short_and_interrupted, gzipped, written_whole,
-        refused_targets, gzip_by_name, failures_leave_the_old_file, killed_while_writing,
-        standard_descriptors_stay)
+/* Runs that several threads look at: every length about the pieces they are cut into (512 KiB, 64
+ * at a time), one byte wrong anywhere, and zlib's sum. */
+START_TEST(long_runs)
+{
+        enum { PIECE = 512 << 10, MOST = 66 * PIECE };
+        static const size_t sizes[] = {0, 1, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE, 5 * PIECE + 77,
+                64 * PIECE, 64 * PIECE + 1, MOST - 1};
+        unsigned char *a = noise(MOST), *b = noise(MOST);
+        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+                size_t n = sizes[i];
+                ck_assert_uint_eq(rs_bulk_crc32(0, (rs_span){a, n}), crc32_z(0, a, n));
+                ck_assert_uint_eq(rs_bulk_crc32(rs_bulk_crc32(0, (rs_span){a, n / 3}),
+                                          (rs_span){a + n / 3, n - n / 3}),
+                        crc32_z(0, a, n));
+                ck_assert(rs_bulk_same(a, b, n));
+                b[n]++; /* the byte behind it */
+                ck_assert(rs_bulk_same(a, b, n));
+                b[n]--;
+                for (size_t at = 0; at < n; at += n / 5 + 1) {
+                        b[n - 1 - at] ^= 1;
+                        ck_assert_msg(!rs_bulk_same(a, b, n), "%zu of %zu", n - 1 - at, n);
+                        b[n - 1 - at] ^= 1;
+                }
+        }
+        free(a);
+        free(b);
+}
+END_TEST
+
+/* More than what is sent on its way to the disk at once: read back before it is there, closed,
+ * forgotten, and with writes and fsync that fail. */
+START_TEST(large_outputs)
+{
+        enum { SIZE = 20 << 20, STEP = 1 << 20 };
+        resect_error err;
+        unsigned char *bytes = noise(SIZE);
+        scratch_make();
+        for (int run = 0; run < 12; run++) {
+                const char *path = run % 2 ? "f" : "f.gz";
+                rs_output_nameless = run % 4 < 2;
+                scratch_write(path, "old", 3);
+                rs_output *o = rs_output_open(scratch(path), &err);
+                ck_assert_ptr_nonnull(o);
+                countdown = run / 4 == 1 ? 15 : run / 4 == 2 ? 1 : 0;
+                rs_hooks.writev = run / 4 == 1 ? fail_writev : writev;
+                rs_hooks.fsync = run / 4 == 2 ? fail_fsync : fsync;
+                bool ok = true;
+                for (size_t at = 0; ok && at < SIZE; at += STEP)
+                        ok = rs_output_bytes(o, bytes + at, STEP, &err);
+                ck_assert(ok == (run / 4 != 1));
+                if (ok) {
+                        rs_input *in = rs_output_read_back(o, 0, &err);
+                        check_input(in, bytes, SIZE, &err);
+                        ck_assert(scratch_is(path, "old", 3)); /* still */
+                        ck_assert(rs_output_close(o, &err) == (run / 4 == 0));
+                } else
+                        rs_output_abandon(o);
+                rs_hooks.writev = writev;
+                rs_hooks.fsync = fsync;
+                ck_assert_int_eq(scratch_count(), 1);
+                ck_assert(scratch_is(path, "old", 3) == (run / 4 != 0));
+                if (run / 4 == 0)
+                        check_input(rs_input_open(scratch(path), 0, &err), bytes, SIZE, &err);
+                unlink(scratch(path));
+        }
+        scratch_done();
+        free(bytes);
+}
+END_TEST
+
+UNIT_MAIN("io", long_runs, large_outputs, files_of_all_sizes, pipes, short_and_interrupted, gzipped,
+        written_whole, refused_targets, gzip_by_name, failures_leave_the_old_file,
+        killed_while_writing, standard_descriptors_stay)
