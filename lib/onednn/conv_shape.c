@@ -65,18 +65,19 @@ rs_conv_read(rs_lower *l, rs_pstep *s, rs_conv_shape *c, bool *able, resect_erro
                               (wt->dims[i + 2] - 1) * w.dilation[i] + 1 - in->dims[i + 2] -
                               w.before[i];
                 c->maybe_winograd &= wt->dims[i + 2] == 3 && w.stride[i] == 1 && w.dilation[i] == 1;
-                c->maybe_point &= wt->dims[i + 2] == 1 && in->dims[i + 2] == out->dims[i + 2] &&
-                                  w.stride[i] == 1 && w.before[i] == 0;
+                c->maybe_point &= wt->dims[i + 2] == 1 && w.before[i] == 0 && c->after[i] <= 0 &&
+                                  (axes == 2 || w.stride[i] == 1);
         }
         c->has_bias = s->n_in > 2 && s->in[2] >= 0;
         c->sum = s->residual >= 0;
         c->relu = s->relu;
         c->training = l->p->training && s->backward;
         dnnl_data_type_t type = rs_lower_type(l);
-        snprintf(c->key, sizeof c->key, "%s,%d,%lldx%lldx%lldx%lld,%lld,%lld,%d",
+        snprintf(c->key, sizeof c->key, "%s,%d,%lldx%lldx%lldx%lld,%lldx%lldx%lld,%lld,%d",
                 type == dnnl_bf16 ? "bf16" : "f32", l->dnn->threads, (long long)in->dims[0],
                 (long long)in->dims[1], (long long)in->dims[2],
                 (long long)(in->rank > 3 ? in->dims[3] : 1), (long long)out->dims[1],
+                (long long)out->dims[2], (long long)(out->rank > 3 ? out->dims[3] : 1),
                 (long long)w.before[0], c->sum);
         return rs_md_any(&c->src, in->rank, in->dims, type, err) &&
                rs_md_any(&c->weight, c->w_rank, c->w, type, err) &&

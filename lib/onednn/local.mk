@@ -10,6 +10,7 @@ libcore_la_SOURCES += \
 	lib/onednn/pointconv_kernels.c lib/onednn/pointconv_kernels.h \
 	lib/onednn/rows.c lib/onednn/rows.h lib/onednn/rows.inc.h \
 	lib/onednn/share.h \
+	lib/onednn/strided.c lib/onednn/strided.h \
 	lib/onednn/winograd.c lib/onednn/winograd.h \
 	lib/onednn/winograd_kernels.c lib/onednn/winograd_kernels.h lib/onednn/winograd_tile.inc.h
 if HAVE_ONEDNN

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: 0BSD */
-/* Calls one of our own two methods, or the other. */
+/* Calls one of our own two methods, or the other. The scratch of a 1x1 ends with what its stride
+ * brings together. */
 #include "onednn/own.h"
 
 bool
@@ -32,28 +33,54 @@ rs_own_weights(const rs_own *o, const float *w, bool turned, float *u)
                 rs_winograd_weights(&o->winograd, w, turned, u);
 }
 
+/* In whole lines. */
+static size_t
+point_scratch(const rs_own *o)
+{
+        return (rs_pointconv_scratch(&o->point) + 63) / 64 * 64;
+}
+
 size_t
 rs_own_scratch(const rs_own *o)
 {
-        return o->method == RS_OWN_POINT ? rs_pointconv_scratch(&o->point)
-                                         : rs_winograd_scratch(&o->winograd);
+        if (o->method == RS_OWN_WINOGRAD)
+                return rs_winograd_scratch(&o->winograd);
+        return point_scratch(o) + (o->from.step_h ? rs_strided_bytes(&o->from) : 0) +
+               (o->to.step_h ? rs_strided_bytes(&o->to) : 0);
+}
+
+/* What a 1x1 reads of x. */
+static const float *
+gathered(const rs_own *o, const float *x, void *scratch)
+{
+        float *some = (float *)((char *)scratch + point_scratch(o));
+        if (!o->from.step_h)
+                return x;
+        rs_strided_gather(&o->from, x, some);
+        return some;
 }
 
 void
 rs_own_forward(const rs_own *o, const float *x, const float *u, const float *bias, bool add,
         bool relu, float *y, void *scratch)
 {
-        if (o->method == RS_OWN_POINT)
-                rs_pointconv_forward(&o->point, x, u, bias, add, relu, y, scratch);
-        else
+        if (o->method == RS_OWN_WINOGRAD) {
                 rs_winograd_forward(&o->winograd, x, u, bias, add, relu, y, scratch);
+        } else if (o->to.step_h) {
+                float *some = (float *)((char *)scratch + point_scratch(o));
+                rs_pointconv_forward(&o->point, x, u, NULL, false, false, some, scratch);
+                rs_strided_spread(&o->to, some, add, y);
+        } else {
+                x = gathered(o, x, scratch);
+                rs_pointconv_forward(&o->point, x, u, bias, add, relu, y, scratch);
+        }
 }
 
 void
 rs_own_weight_gradient(const rs_own *o, const float *x, const float *dy, float *dw, void *scratch)
 {
         if (o->method == RS_OWN_POINT)
-                rs_pointconv_weight_gradient(&o->point, x, dy, dw, scratch);
+                rs_pointconv_weight_gradient(&o->point, gathered(o, x, scratch), dy, dw, scratch);
         else
                 rs_winograd_weight_gradient(&o->winograd, x, dy, dw, scratch);
 }

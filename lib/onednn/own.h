@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * A Conv by one of the methods of our own: Winograd's (winograd.h) for 3x3, Strassen's (pointconv.h) for 1x1. Both read and write
- * blocks of 16 channels, [N][C / 16][H][W][16], and say for which shapes they are; what is asked of them is the same.
+ * A Conv by one of the methods of our own: Winograd's (winograd.h) for 3x3, Strassen's (pointconv.h) for 1x1, behind which what a
+ * stride takes is brought together (strided.h). Both read and write blocks of 16 channels, [N][C / 16][H][W][16], and say for which
+ * shapes they are; what is asked of them is the same.
  */
 #ifndef RS_ONEDNN_OWN_H
 #define RS_ONEDNN_OWN_H
 
 #include "onednn/pointconv.h"
+#include "onednn/strided.h"
 #include "onednn/winograd.h"
 
 typedef struct rs_own {
@@ -15,6 +17,7 @@ typedef struct rs_own {
                 rs_winograd winograd;
                 rs_pointconv point;
         };
+        rs_strided from, to; /* of a 1x1: what it reads of x; what it writes of y, the rest being zeros */
 } rs_own;
 
 /* All calls below are for an o that passed. */
@@ -24,7 +27,7 @@ const char *rs_own_name(const rs_own *o);
 size_t rs_own_weight_bytes(const rs_own *o);
 void rs_own_weights(const rs_own *o, const float *w /* dense */, bool turned, float *u);
 size_t rs_own_scratch(const rs_own *o); /* bytes, enough for each call; 64-byte aligned */
-/* y = relu(conv(x, w) + bias + y): bias, the old y and relu only where asked for. */
+/* y = relu(conv(x, w) + bias + y): bias, the old y and relu only where asked for; the old y alone where `to` has a stride. */
 void rs_own_forward(const rs_own *o, const float *x, const float *u, const float *bias, bool add, bool relu, float *y,
         void *scratch);
 /* dw = the gradient of w, dense. */

@@ -363,6 +363,7 @@ GROW(asymmetric, plain(g, 16, 1, 1);
         conv(g, (conv_of){.to = 32, .kernel = 3, .stride = 1, .pads = {0, 2, 1, 0}, .bias = true});)
 GROW(strided, plain(g, 16, 1, 1);
         conv(g, (conv_of){.to = 16, .kernel = 3, .stride = 2, .pads = {0, 0, 1, 1}});)
+GROW(strided_points, plain(g, 16, 1, 1); unary(g, "Relu"); plain(g, 32, 1, 2); plain(g, 16, 1, 3);)
 GROW(dilated, plain(g, 16, 1, 1); conv(
         g, (conv_of){.to = 16, .kernel = 3, .stride = 1, .dilation = 2, .pads = {2, 2, 2, 2}});)
 GROW(grouped, plain(g, 32, 1, 1);
@@ -514,11 +515,11 @@ GROW(frozen_parts, plain(g, 16, 3, 1); norm(g); unary(g, "Relu");
 static const special specials[] = {SPECIAL(plain, "Conv"), SPECIAL(odd, "Conv"),
         {"winograd", "Conv", grow_winograd, 16, 14, 15},
         {"pointwise", "Conv", grow_pointwise, 64, 12, 14}, SPECIAL(asymmetric, "Conv"),
-        SPECIAL(strided, "Conv"), SPECIAL(dilated, "Conv"), SPECIAL(grouped, "Conv"),
-        SPECIAL(depthwise, "Conv"), SPECIAL(biased, "Conv"),
-        SPECIAL(norm_first, "BatchNormalization"), SPECIAL(norm_relu, NULL),
-        SPECIAL(relu_alone, NULL), SPECIAL(max_pool, "MaxPool"), SPECIAL(max_ceil, "MaxPool"),
-        SPECIAL(max_odd, "MaxPool"), SPECIAL(average, "AveragePool"),
+        SPECIAL(strided, "Conv"), {"strided_points", "Conv", grow_strided_points, 16, 11, 14},
+        SPECIAL(dilated, "Conv"), SPECIAL(grouped, "Conv"), SPECIAL(depthwise, "Conv"),
+        SPECIAL(biased, "Conv"), SPECIAL(norm_first, "BatchNormalization"),
+        SPECIAL(norm_relu, NULL), SPECIAL(relu_alone, NULL), SPECIAL(max_pool, "MaxPool"),
+        SPECIAL(max_ceil, "MaxPool"), SPECIAL(max_odd, "MaxPool"), SPECIAL(average, "AveragePool"),
         SPECIAL(average_out, "AveragePool"), SPECIAL(average_ceil, NULL), SPECIAL(fallback, "Conv"),
         SPECIAL(views, "Conv"), SPECIAL(transposed, "Conv"), SPECIAL(blocks, "Conv"),
         SPECIAL(bare_blocks, "Conv"), SPECIAL(shallow_blocks, "Conv"),
@@ -533,6 +534,65 @@ START_TEST(one_thing_each)
                 s->grow(&g);
                 finish(&g, i % 2 ? "ReduceMean" : "GlobalAveragePool");
                 compare(s->name, &g, i % 3 ? 3 : 1, s->must_have);
+                resect_model_free(g.m);
+        }
+}
+END_TEST
+
+/* All choices of a plan made the same way. */
+static char *
+all_chosen(const resect_plan *p, char choice)
+{
+        char *text = strdup(resect_plan_choices(p));
+        ck_assert_ptr_nonnull(text);
+        for (char *end = text; (end = strchr(end, '\n')); end++)
+                end[-1] = choice;
+        return text;
+}
+
+/* Where two kernels could do a product, a timing chooses: each of them is right, whichever it was.
+ */
+START_TEST(whichever_is_chosen)
+{
+        static const struct {
+                void (*grow)(growing *g);
+                int64_t c, h, w;
+        } nets[] = {{grow_winograd, 16, 14, 15}, {grow_pointwise, 64, 12, 14},
+                {grow_strided_points, 16, 11, 14}, {grow_blocks, 16, 9, 10}};
+        for (size_t i = 0; i < 2 * sizeof nets / sizeof *nets; i++) {
+                const bool training = i % 2;
+                growing g = begin(nets[i / 2].c, nets[i / 2].h, nets[i / 2].w, 100 + i);
+                nets[i / 2].grow(&g);
+                finish(&g, "GlobalAveragePool");
+                resect_tensor x;
+                CK_OK(resect_tensor_make(&x, RESECT_FLOAT, 4,
+                              (int64_t[]){2, nets[i / 2].c, nets[i / 2].h, nets[i / 2].w}, &err),
+                        err);
+                for (int64_t k = 0; k < resect_tensor_count(&x); k++)
+                        ((float *)x.data)[k] = (float)rs_normal(5, 7, (uint64_t)k);
+                resect_plan_options fast = {
+                        .kernels = RESECT_KERNELS_FAST, .training = training, .threads = 2};
+                machine timed = run(&g, &x, fast),
+                        b = run(&g, &x,
+                                (resect_plan_options){
+                                        .kernels = RESECT_KERNELS_REFERENCE, .training = training});
+                for (char choice = '0'; choice <= '1'; choice++) {
+                        char *text = all_chosen(timed.plan, choice), what[40];
+                        snprintf(what, sizeof what, "network %zu, all %c", i, choice);
+                        fast.choices = text;
+                        machine a = run(&g, &x, fast);
+                        ck_assert_str_eq(resect_plan_choices(a.plan), text);
+                        double d = distance(a.y.data, b.y.data, a.y.size / sizeof(float));
+                        ck_assert_msg(
+                                d <= (training ? 1e-4 : 2e-5), "%s: output is %g away", what, d);
+                        if (training)
+                                same_gradients(what, &a, &b, 5e-4);
+                        demolish(&a);
+                        free(text);
+                }
+                demolish(&timed);
+                demolish(&b);
+                resect_tensor_free(&x);
                 resect_model_free(g.m);
         }
 }
@@ -684,6 +744,7 @@ suite(void)
         TCase *c = tcase_create("all");
         tcase_set_timeout(c, 600);
         tcase_add_test(c, one_thing_each);
+        tcase_add_test(c, whichever_is_chosen);
         tcase_add_test(c, grown_at_random);
         tcase_add_test(c, same_bits_each_time);
         tcase_add_test(c, half_precision_is_near);

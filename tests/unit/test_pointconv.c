@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: 0BSD */
 /* 1x1 convolutions against the reference Conv, and their gradients against sums in double, on
- * noise. */
+ * noise; what a stride takes, against plain loops. */
 #include "onednn/pointconv.h"
+#include "onednn/strided.h"
 #include "op_run.h"
 
 static const struct shape {
@@ -234,6 +235,45 @@ START_TEST(test_able)
 }
 END_TEST
 
+/* Even and uneven sizes, steps that differ, rows and columns left over at the end. */
+START_TEST(test_strided)
+{
+        static const rs_strided all[] = {{3, 6, 8, 3, 4, 2, 2, 1}, {2, 7, 9, 4, 5, 2, 2, 3},
+                {1, 8, 10, 3, 4, 3, 3, 2}, {2, 5, 6, 5, 2, 1, 3, 2}, {1, 1, 1, 1, 1, 2, 2, 1},
+                {1, 9, 9, 2, 2, 3, 3, 2}};
+        const rs_strided *s = &all[_i];
+        const size_t n = s->planes * s->h * s->w * 16, m = s->planes * s->oh * s->ow * 16;
+        float *x = buffer(n * sizeof *x), *some = buffer(m * sizeof *some),
+              *want = buffer(n * sizeof *x);
+
+        ck_assert_uint_eq(rs_strided_bytes(s), m * sizeof *some);
+        for (size_t i = 0; i < n; i++)
+                x[i] = (float)i;
+        rs_strided_gather(s, x, some);
+        memcpy(want, x, n * sizeof *x);
+        for (size_t i = 0; i < m; i++) {
+                const size_t lane = i % 16, ow = i / 16 % s->ow, oh = i / 16 / s->ow % s->oh,
+                             plane = i / 16 / s->ow / s->oh;
+                const size_t at =
+                        ((plane * s->h + oh * s->step_h) * s->w + ow * s->step_w) * 16 + lane;
+                ck_assert(some[i] == (float)at);
+                some[i] = (float)(i % 1000) + 1;
+                want[at] += some[i];
+        }
+        rs_strided_spread(s, some, true, x);
+        ck_assert_mem_eq(x, want, n * sizeof *x);
+        for (size_t i = 0; i < n; i++)
+                want[i] -= (float)i;
+        memset(x, 0xff, n * sizeof *x);
+        rs_strided_spread(s, some, false, x);
+        for (size_t i = 0; i < n; i++)
+                ck_assert(x[i] == want[i]);
+        rs_free_aligned(x);
+        rs_free_aligned(some);
+        rs_free_aligned(want);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -244,6 +284,7 @@ main(void)
         tcase_add_loop_test(t, test_forward, 0, N_SHAPES);
         tcase_add_loop_test(t, test_gradients, 0, N_SHAPES);
         tcase_add_test(t, test_able);
+        tcase_add_loop_test(t, test_strided, 0, 6);
         suite_add_tcase(s, t);
         SRunner *r = srunner_create(s);
         srunner_run_all(r, CK_NORMAL);
