@@ -46,6 +46,7 @@ const rs_scheme rs_scheme_paddleclas = {
         .deep_conv = {"stem.0.conv", "stem.1.conv", "stem.2.conv"},
         .deep_bn = {"stem.0.bn", "stem.1.bn", "stem.2.bn"},
         .deep_pools = true,
+        .first_down = true,
         .slots = SLOTS,
         .head_in_out = true,
         .epsilon = 1e-5,

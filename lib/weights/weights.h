@@ -222,6 +222,7 @@ typedef struct rs_scheme {
         const char *deep_conv[3], *deep_bn[3]; /* of a deep stem (c, d, s), one by one; NULL: the scheme has none */
         const char *pooled_conv, *pooled_bn;   /* of a shortcut behind an average pool (d); NULL: as RS_DOWN_CONV, RS_DOWN_BN */
         bool deep_pools;                       /* PaddleClas: a deep stem and such a pool come together, under the same names */
+        bool first_down;                       /* in basic networks the first block has a Conv in its shortcut, too */
         const char *slots[RS_ROLES];
         rs_kernel kernel;
         bool head_in_out; /* the dense weight is [in, out] */

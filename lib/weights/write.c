@@ -404,6 +404,11 @@ resect_weights_write(const resect_weights *w, const char *path, const char *form
                         writing.n_meta = w->checkpoint->n_meta;
                 }
                 ok = rs_format_write(f, &writing, err);
+                if (ok && k.s && k.s->first_down && !w->set.net.bottleneck && !w->set.net.down[0])
+                        rs_convert_note(o,
+                                "%s's own network has a Conv in the first block's shortcut, this "
+                                "one has none: it will not find all that it looks for",
+                                k.s->name);
                 rs_weights_rest(w);
         }
         sum_up(&k);

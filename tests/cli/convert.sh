@@ -168,6 +168,9 @@ check 'the Conv is there' sh -c "resect-convert --list '$T/again.onnx' | grep -q
 check 'it computes the same' sh -c "resect-diff '$T/first.onnx' '$T/again.onnx' | grep -q ' 0 beyond the tolerance'"
 status 2 resect-new resnet20 --shortcut pad --shortcut-first -o "$T/no.onnx"
 says 'shortcut-first'
+resect-new resnet18 --blocks 1,2 --classes 3 --size 32 --seed 2 --quiet -o "$T/identity.onnx"
+status 0 resect-convert --to paddle:paddleclas "$T/identity.onnx" -o "$T/identity.pdparams"
+says "a Conv in the first block's shortcut, this one has none"
 
 # PaddleClas's vd has its pools in the shortcuts under the names of networks without: they are made, and never forgotten
 for kind in c d; do
