@@ -17,11 +17,12 @@
 #include "op/util.h"
 
 enum {
-        GROUPS = 4, /* of lanes in a block, at most: NHWC is cut into columns of 64 channels */
-        PARTS = 32, /* of a block, at most */
-        PART_ROWS = 1024,  /* of a part, at least */
+        GROUPS = 32, /* of lanes in a block, at most: NHWC is cut into columns of 512 channels */
+        PARTS = 32,  /* of a block, at most, */
+        WIDE_PARTS = 16,   /* and of one of more groups */
+        PART_ROWS = 1024,  /* of a part's groups, at least */
         SAMPLE = 32,       /* rows of a block that the sums' origin is taken from */
-        PANEL = 64,        /* rows that the groups of a block take turns on */
+        PANEL = 16,        /* rows that the groups of a block take turns on */
         TOGETHER = 1 << 20 /* bytes of a block that the threads' caches hold better in pieces */
 };
 
@@ -57,8 +58,8 @@ rs_blocks_of(const rs_bn_shape *s, bool apart)
                 l.rows = images * s->s;
                 l.row_stride = s->c;
         }
-        l.parts = l.runs * (l.rows + (l.tail != 0)) / PART_ROWS;
-        l.parts = l.parts < 1 ? 1 : smaller(l.parts, PARTS);
+        l.parts = l.runs * (l.rows + (l.tail != 0)) * l.groups / PART_ROWS;
+        l.parts = l.parts < 1 ? 1 : smaller(l.parts, l.groups > 1 ? WIDE_PARTS : PARTS);
         return l;
 }
 
@@ -189,16 +190,18 @@ set_lanes(const rs_block_job *j, const rs_block_channel *v, size_t known, rs_lan
                 }
 }
 
+/* Of a group; a block's parts have groups of them each. */
 typedef struct sums {
-        double s[GROUPS][RS_LANES], q[GROUPS][RS_LANES];
+        double s[RS_LANES], q[RS_LANES];
 } sums;
+enum { SUMS = GROUPS * WIDE_PARTS }; /* PARTS of one group are fewer */
 
 static void
-get_sums(const rs_block_job *j, const rs_lanes *l, sums *out)
+get_sums(const rs_block_job *j, const rs_lanes *l, sums *out /* [groups] */)
 {
         for (size_t g = 0; g < j->by.groups; g++) {
-                memcpy(out->s[g], l[g].s, sizeof l[g].s);
-                memcpy(out->q[g], l[g].q, sizeof l[g].q);
+                memcpy(out[g].s, l[g].s, sizeof l[g].s);
+                memcpy(out[g].q, l[g].q, sizeof l[g].q);
         }
 }
 
@@ -219,8 +222,8 @@ add_part(const rs_block_job *j, const sums *part, size_t known, rs_block_channel
 {
         for (size_t first = 0; first < j->by.width; first += j->by.channels)
                 for (size_t ch = 0; ch < known; ch++) {
-                        v[ch].s += part->s[(first + ch) / RS_LANES][(first + ch) % RS_LANES];
-                        v[ch].q += part->q[(first + ch) / RS_LANES][(first + ch) % RS_LANES];
+                        v[ch].s += part[(first + ch) / RS_LANES].s[(first + ch) % RS_LANES];
+                        v[ch].q += part[(first + ch) / RS_LANES].q[(first + ch) % RS_LANES];
                 }
 }
 
@@ -237,7 +240,7 @@ take_sample(const rs_block_job *j, size_t block, block_state *b)
 {
         const size_t rows = rows_of(&j->by), parts = j->by.parts;
         size_t seen = 0;
-        sums sum;
+        sums sum[GROUPS];
 
         memset(b->lanes, 0, sizeof b->lanes);
         for (size_t p = 0; p < parts; p++) {
@@ -245,8 +248,8 @@ take_sample(const rs_block_job *j, size_t block, block_state *b)
                 seen += run_some(j, j->first, &j->in_first, block, from,
                         smaller(most, from + SAMPLE / parts), b->lanes);
         }
-        get_sums(j, b->lanes, &sum);
-        add_part(j, &sum, b->known, b->v);
+        get_sums(j, b->lanes, sum);
+        add_part(j, sum, b->known, b->v);
         for (size_t i = 0; i < b->known; i++)
                 b->v[i] = (rs_block_channel){.m = (float)(b->v[i].s / (double)seen)};
 }
@@ -281,12 +284,12 @@ static void
 run_block(const rs_block_job *j, size_t block)
 {
         block_state b;
-        sums part;
+        sums part[GROUPS];
 
         begin_block(j, block, &b);
         for (size_t p = 0; j->first && p < j->by.parts; p++) {
-                first_pass(j, block, p, b.lanes, &part);
-                add_part(j, &part, b.known, b.v);
+                first_pass(j, block, p, b.lanes, part);
+                add_part(j, part, b.known, b.v);
         }
         if (j->first)
                 settle_block(j, &b, true);
@@ -299,7 +302,8 @@ run_block(const rs_block_job *j, size_t block)
 static void
 run_together(const rs_block_job *j, size_t blocks, int threads)
 {
-        sums parts[2][PARTS]; /* by turns: a thread may begin the next block before another has read
+        const size_t groups = j->by.groups;
+        sums parts[2][SUMS]; /* by turns: a thread may begin the next block before another has read
                                  these */
 
 #pragma omp parallel num_threads(threads)
@@ -310,10 +314,10 @@ run_together(const rs_block_job *j, size_t blocks, int threads)
                         block_state b;
                         begin_block(j, block, &b);
                         for (size_t p = from; p < to; p++)
-                                first_pass(j, block, p, b.lanes, &parts[block % 2][p]);
+                                first_pass(j, block, p, b.lanes, &parts[block % 2][p * groups]);
 #pragma omp barrier
                         for (size_t p = 0; p < j->by.parts; p++)
-                                add_part(j, &parts[block % 2][p], b.known, b.v);
+                                add_part(j, &parts[block % 2][p * groups], b.known, b.v);
                         settle_block(j, &b, t == 0);
                         for (size_t p = to; j->second && p-- > from;)
                                 run_part(j, j->second, &j->in_second, block, p, b.lanes);

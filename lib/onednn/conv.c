@@ -6,10 +6,12 @@
  * run: that is a few percent of the time that the products take, and keeps the slab one for all
  * kernels.
  *
- * Where a method of our own (own.h) has the shape, which is faster depends on the sizes, so each of
- * the three products is timed, once.
+ * Where a method of our own (own.h) has the shape, or a gradient can be a product of matrices
+ * (conv_matrix.h), which is faster depends on the sizes, so each of the three products is timed,
+ * once.
  */
 #include "onednn/choose.h"
+#include "onednn/conv_matrix.h"
 #include "onednn/conv_shape.h"
 #include "onednn/norm_kernels.h"
 
@@ -29,12 +31,14 @@ enum {
 typedef struct conv {
         rs_lowered head;
         size_t out_bytes, in_bytes, w_bytes; /* of the output; of the input; of the dense weight */
-        bool bias, dense_w, sum;    /* dense_w: the weight is brought into form at each run */
-        bool own[RS_CONV_PRODUCTS]; /* which products our own methods do */
-        rs_own ahead, back;         /* back: of the input's gradient */
-        size_t form, other, dense;  /* offsets in scratch: the weight in form; a second one; what is
-                                       to be added */
-        bool bf16;                  /* of the input and its gradient */
+        bool bias, dense_w, sum;      /* dense_w: the weight is brought into form at each run */
+        bool own[RS_CONV_PRODUCTS];   /* which products our own methods do */
+        rs_own ahead, back;           /* back: of the input's gradient */
+        bool picks[RS_CONV_PRODUCTS]; /* which products are of some positions alone: those of */
+        rs_strided strides;
+        size_t form, other, picked, dense; /* offsets in scratch: the weight in form; a second one;
+                                              positions that were picked; what is to be added */
+        bool bf16;                         /* of the input and its gradient */
         size_t grad_count;
 } conv;
 
@@ -44,27 +48,42 @@ max(size_t a, size_t b)
         return a > b ? a : b;
 }
 
-/* A product as it is timed: by oneDNN, or by a method of our own. */
+/* A product as it is timed: by a convolution of oneDNN's, and by a method of our own or as a
+ * product of matrices. form: what a trained weight or its gradient needs; may be none. */
 typedef struct trial {
         const rs_conv_shape *c;
         int which;
-        const rs_launch *direct,
-                *form; /* form: what a trained weight or its gradient needs; may be none */
-        const rs_own *own;
+        const rs_launch *direct, *form;
+        const rs_own *own; /* or */
+        const rs_launch *matrix, *matrix_form;
+        const rs_strided *strides; /* NULL: none */
 } trial;
-enum { X, W, Y, BIAS, W_DENSE, SCRATCH, N_BUFFERS };
+enum { X, W, Y, BIAS, W_DENSE, SCRATCH, PICKED, N_BUFFERS };
 
 static bool
-by_onednn(const trial *t, void *const *b, resect_error *err)
+by_onednn(const trial *t, const rs_launch *direct, const rs_launch *form, void *x, void *const *b,
+        resect_error *err)
 {
         const rs_conv_shape *c = t->c;
         const rs_dnn *d = c->l->dnn;
-        void *values[] = {b[X], b[W], b[Y], c->has_bias ? b[BIAS] : NULL};
+        void *values[] = {x, b[W], b[Y], c->has_bias ? b[BIAS] : NULL};
         void *into[] = {b[W_DENSE], b[W]}, *out_of[] = {b[W], b[W_DENSE]};
-        const bool weight = t->which == WEIGHT, form = t->form->primitive != NULL;
-        return (weight || !form || rs_launch_once(d, t->form, into, b[SCRATCH], err)) &&
-               rs_launch_once(d, t->direct, values, b[SCRATCH], err) &&
-               (!weight || !form || rs_launch_once(d, t->form, out_of, b[SCRATCH], err));
+        const bool weight = t->which == WEIGHT, forms = form->primitive != NULL;
+        return (weight || !forms || rs_launch_once(d, form, into, b[SCRATCH], err)) &&
+               rs_launch_once(d, direct, values, b[SCRATCH], err) &&
+               (!weight || !forms || rs_launch_once(d, form, out_of, b[SCRATCH], err));
+}
+
+static bool
+by_matrix(const trial *t, void *const *b, resect_error *err)
+{
+        if (t->strides && t->which == WEIGHT)
+                rs_strided_gather(t->strides, b[X], b[PICKED]);
+        if (!by_onednn(t, t->matrix, t->matrix_form, t->strides ? b[PICKED] : b[X], b, err))
+                return false;
+        if (t->strides && t->which == INPUT)
+                rs_strided_spread(t->strides, b[PICKED], false, b[X]);
+        return true;
 }
 
 static bool
@@ -74,7 +93,9 @@ try_product(void *ctx, int method, void *const *b, resect_error *err)
         const rs_conv_shape *c = t->c;
         const bool turned = t->which == INPUT;
         if (method == 0)
-                return by_onednn(t, b, err);
+                return by_onednn(t, t->direct, t->form, b[X], b, err);
+        if (t->matrix)
+                return by_matrix(t, b, err);
         if (t->which == WEIGHT) {
                 rs_own_weight_gradient(t->own, b[X], b[Y], b[W_DENSE], b[SCRATCH]);
                 return true;
@@ -89,29 +110,75 @@ try_product(void *ctx, int method, void *const *b, resect_error *err)
         return true;
 }
 
+/* Times a product both ways. Sizes of the weight in form and of the scratch: what the second way
+ * takes. 1 when that is faster; -1 on failure. */
+static int
+contest(const trial *t, const char *method, const conv *k, size_t form, size_t scratch,
+        resect_error *err)
+{
+        static const char *const names[RS_CONV_PRODUCTS] = {"forward", "input", "weight"};
+        const rs_conv_shape *c = t->c;
+        size_t sizes[N_BUFFERS] = {[X] = k->in_bytes,
+                [W] = max(rs_md_size(&t->direct->args[1].md), form),
+                [Y] = k->out_bytes,
+                [BIAS] = rs_md_size(&c->bias),
+                [W_DENSE] = k->w_bytes,
+                [SCRATCH] = max(max(t->direct->scratch, t->form->scratch), scratch),
+                [PICKED] = t->strides ? rs_strided_bytes(t->strides) : 0};
+        char key[200];
+        snprintf(key, sizeof key, "%s,%s%s,%s", method, names[t->which],
+                c->training ? "-training" : "", c->key);
+        /* a trained weight's form is made just before it is read */
+        const uint32_t far = 1u << (c->training ? W_DENSE : W);
+        return rs_choose(
+                c->l->dnn, key, try_product, (void *)(uintptr_t)t, sizes, N_BUFFERS, far, err);
+}
+
 /* Whether a product is faster by a method of our own; -1 on failure. */
 static int
 by_own(const rs_conv_shape *c, int which, const conv *k, resect_error *err)
 {
-        static const char *const names[RS_CONV_PRODUCTS] = {"forward", "input", "weight"};
         const rs_own *own = which == INPUT ? &k->back : &k->ahead;
-        const rs_launch *direct = &k->head.launches[which],
-                        *form = &k->head.launches[IN_FORM + which];
         if ((which == WEIGHT && c->has_bias) || !rs_own_able(own))
                 return 0;
-        trial t = {c, which, direct, form, own};
-        size_t sizes[N_BUFFERS] = {[X] = k->in_bytes,
-                [W] = max(rs_md_size(&direct->args[1].md), rs_own_weight_bytes(own)),
-                [Y] = k->out_bytes,
-                [BIAS] = rs_md_size(&c->bias),
-                [W_DENSE] = k->w_bytes,
-                [SCRATCH] = max(max(direct->scratch, form->scratch), rs_own_scratch(own))};
-        char key[200];
-        snprintf(key, sizeof key, "%s,%s%s,%s", own->method == RS_OWN_POINT ? "1x1" : "winograd",
-                names[which], c->training ? "-training" : "", c->key);
-        /* a trained weight's form is made just before it is read */
-        const uint32_t far = 1u << (c->training ? W_DENSE : W);
-        return rs_choose(c->l->dnn, key, try_product, &t, sizes, N_BUFFERS, far, err);
+        const trial t = {.c = c,
+                .which = which,
+                .direct = &k->head.launches[which],
+                .form = &k->head.launches[IN_FORM + which],
+                .own = own};
+        return contest(&t, own->method == RS_OWN_POINT ? "1x1" : "winograd", k,
+                rs_own_weight_bytes(own), rs_own_scratch(own), err);
+}
+
+/* A gradient becomes a product of matrices where that is faster. */
+static bool
+prefer_matrix(const rs_conv_shape *c, int which, conv *k, resect_error *err)
+{
+        rs_launch *direct = &k->head.launches[which], *form = &k->head.launches[IN_FORM + which];
+        rs_launch other, other_form;
+        rs_strided strides;
+        bool able;
+        if (!rs_conv_matrix(c, which, &other, &other_form, &able, err))
+                return false;
+        if (!able)
+                return true;
+        const bool picks = rs_conv_strided(c, &strides);
+        const trial t = {.c = c,
+                .which = which,
+                .direct = direct,
+                .form = form,
+                .matrix = &other,
+                .matrix_form = &other_form,
+                .strides = picks ? &strides : NULL};
+        const int faster = contest(&t, picks ? "matrix-strided" : "matrix", k,
+                rs_md_size(&other.args[1].md), max(other.scratch, other_form.scratch), err);
+        if (faster <= 0)
+                return faster == 0;
+        *direct = other;
+        *form = other_form;
+        k->picks[which] = picks;
+        k->strides = strides;
+        return true;
 }
 
 /* The reorder that a product needs of a weight that is trained: into form, or its gradient out of
@@ -139,7 +206,7 @@ product(const rs_conv_shape *c, int which, dnnl_primitive_desc_t hint, conv *k, 
                 return false;
         int own = by_own(c, which, k, err);
         if (own <= 0)
-                return own == 0;
+                return own == 0 && prefer_matrix(c, which, k, err);
         k->own[which] = true;
         at[which] = at[IN_FORM + which] =
                 (rs_launch){0}; /* the primitives are the plan's, and freed with it */
@@ -165,6 +232,7 @@ prepare_own(const rs_conv_shape *c, conv *k)
                 k->back = (rs_own){RS_OWN_POINT, .point = {n, out, in, s, threads}};
                 if (c->rank == 4 && (c->stride[0] > 1 || c->stride[1] > 1))
                         k->ahead.from = k->back.to = (rs_strided){.planes = n * (in / 16),
+                                .bytes = 16 * sizeof(float),
                                 .h = (size_t)c->src.dims[2],
                                 .w = (size_t)c->src.dims[3],
                                 .oh = (size_t)c->dst.dims[2],
@@ -241,7 +309,10 @@ input_gradient(const rs_call *c, const conv *s)
         }
         if (adds)
                 dx = scratch + s->dense;
-        rs_lowered_run(c, INPUT, (void *[]){dx, w, dy}, scratch);
+        void *to = s->picks[INPUT] ? scratch + s->picked : dx;
+        rs_lowered_run(c, INPUT, (void *[]){to, w, dy}, scratch);
+        if (s->picks[INPUT])
+                rs_strided_spread(&s->strides, to, false, dx);
         if (adds)
                 rs_sum_into(c->din[0]->data, dx, s->grad_count, s->bf16, c->threads);
 }
@@ -255,11 +326,15 @@ weight_gradient(const rs_call *c, const conv *s)
         void *dense = c->din[1] && !adds ? c->din[1]->data : scratch + s->dense;
         void *dw = reorders ? scratch + s->form : dense;
         void *db = s->bias && c->din[2] && !bias_adds ? c->din[2]->data : scratch + s->other;
+        void *x = c->in[0]->data;
+        if (s->picks[WEIGHT]) {
+                x = scratch + s->picked;
+                rs_strided_gather(&s->strides, c->in[0]->data, x);
+        }
         if (s->own[WEIGHT])
-                rs_own_weight_gradient(&s->ahead, c->in[0]->data, c->dout[0]->data, dense, scratch);
+                rs_own_weight_gradient(&s->ahead, x, c->dout[0]->data, dense, scratch);
         else
-                rs_lowered_run(
-                        c, WEIGHT, (void *[]){c->in[0]->data, dw, c->dout[0]->data, db}, scratch);
+                rs_lowered_run(c, WEIGHT, (void *[]){x, dw, c->dout[0]->data, db}, scratch);
         if (reorders && c->din[1])
                 rs_lowered_run(c, OUT_OF_FORM, (void *[]){dw, dense}, scratch);
         if (adds && c->din[1])
@@ -336,7 +411,9 @@ lay_out_scratch(const rs_conv_shape *c, rs_pstep *s, conv *k)
         }
         k->form = lines(pads);
         k->other = k->form + lines(form);
-        k->dense = k->other + (k->bias ? lines(rs_md_size(&c->bias)) : 0);
+        k->picked = k->other + (k->bias ? lines(rs_md_size(&c->bias)) : 0);
+        k->dense = k->picked +
+                   (k->picks[INPUT] || k->picks[WEIGHT] ? lines(rs_strided_bytes(&k->strides)) : 0);
         s->scratch = k->dense;
         if (weight)
                 s->scratch_add = k->w_bytes;

@@ -17,6 +17,7 @@ if HAVE_ONEDNN
 libcore_la_SOURCES += \
 	lib/onednn/choose.c lib/onednn/choose.h \
 	lib/onednn/conv.c \
+	lib/onednn/conv_matrix.c lib/onednn/conv_matrix.h \
 	lib/onednn/conv_shape.c lib/onednn/conv_shape.h \
 	lib/onednn/dnn.c lib/onednn/dnn.h \
 	lib/onednn/gemm.c \

@@ -14,13 +14,15 @@
 /* Vector v of row i of a stream. */
 #define AT(stream) ((stream) + at + i * stride + v * VL)
 /* Fetches what a stream has a page further on: the processor's own prefetching ends with each page, so that a first pass over what
- * is no longer in a cache takes measurably longer without this. Where rows are not neighbours, what
- * follows in memory is not what comes next. */
+ * is no longer in a cache takes measurably longer without this. Where rows are not neighbours, what comes next are the rows that the
+ * other groups of lanes have their turn on before. */
 #define FETCH(stream)                                                                                      \
         do {                                                                                               \
                 if (v == 0 && stride == RS_LANES) {                                                        \
                         UNROLL for (size_t i = 0; i < n; i += sizeof(float) / sizeof(T))                   \
                                 __builtin_prefetch((const void *)((uintptr_t)AT(stream) + PAGE));          \
+                } else if (v == 0) {                                                                       \
+                        EACH_ROW __builtin_prefetch((const void *)((uintptr_t)AT(stream) + 16 * stride * sizeof(T)));       \
                 }                                                                                          \
         } while (0)
 /* Calls f for all rows, so many at a time, then one by one. What is absent is NULL in the call, so that f is compiled without. */

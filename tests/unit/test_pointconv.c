@@ -238,9 +238,9 @@ END_TEST
 /* Even and uneven sizes, steps that differ, rows and columns left over at the end. */
 START_TEST(test_strided)
 {
-        static const rs_strided all[] = {{3, 6, 8, 3, 4, 2, 2, 1}, {2, 7, 9, 4, 5, 2, 2, 3},
-                {1, 8, 10, 3, 4, 3, 3, 2}, {2, 5, 6, 5, 2, 1, 3, 2}, {1, 1, 1, 1, 1, 2, 2, 1},
-                {1, 9, 9, 2, 2, 3, 3, 2}};
+        static const rs_strided all[] = {{3, 64, 6, 8, 3, 4, 2, 2, 1}, {2, 64, 7, 9, 4, 5, 2, 2, 3},
+                {1, 64, 8, 10, 3, 4, 3, 3, 2}, {2, 64, 5, 6, 5, 2, 1, 3, 2},
+                {1, 64, 1, 1, 1, 1, 2, 2, 1}, {1, 64, 9, 9, 2, 2, 3, 3, 2}};
         const rs_strided *s = &all[_i];
         const size_t n = s->planes * s->h * s->w * 16, m = s->planes * s->oh * s->ow * 16;
         float *x = buffer(n * sizeof *x), *some = buffer(m * sizeof *some),
