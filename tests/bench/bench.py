@@ -96,9 +96,17 @@ def torch(job, precision, batch, *more, way=None):
 
 
 def ort(batch):
-    if not shutil.which('node'):
-        raise Absent('ONNX Runtime: no node')
-    return Racer('ONNX Runtime f32', ['node', HERE + '/ort_peer.js', model(224), str(batch), '224', str(THREADS)])
+    """npm's package, else Python's."""
+    words = [model(224), str(batch), '224', str(THREADS)]
+    try:
+        if not shutil.which('node'):
+            raise Absent('ONNX Runtime: no node')
+        return Racer('ONNX Runtime f32', ['node', HERE + '/ort_peer.js'] + words)
+    except Absent as absent:
+        try:
+            return Racer('ONNX Runtime f32', [PYTHON, HERE + '/ort_peer.py'] + words)
+        except Absent as neither:
+            raise Absent('%s; %s' % (absent, neither))
 
 
 def race(makers, runs, rounds=ROUNDS):

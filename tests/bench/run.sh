@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: 0BSD
 # make bench: run.sh [SECTION]... prints one table of ratios, each against the peer in the same run; bench.py says how. Sections: pipe convert
-# forward train head peak files scale; without one, all. Peers: ONNX Runtime (npm's onnxruntime-node, in NODE_PATH), PyTorch and torchvision ($PYTHON,
-# or python3).
+# forward train head peak files scale; without one, all. Peers: ONNX Runtime (npm's onnxruntime-node, in NODE_PATH, or Python's onnxruntime),
+# PyTorch and torchvision ($PYTHON, or python3).
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 RESECT_BUILD=${RESECT_BUILD:-$PWD}

@@ -9,6 +9,7 @@ dist_check_SCRIPTS += \
 	tests/peers/crossed.sh \
 	tests/peers/features.sh \
 	tests/peers/frameworks.sh \
+	tests/peers/frameworks_real.sh \
 	tests/peers/convert_real.sh \
 	tests/peers/hostile.sh \
 	tests/peers/opsets.sh \
@@ -48,6 +49,7 @@ EXTRA_DIST += \
 	tests/peers/see.py \
 	tests/peers/tensors.py \
 	tests/peers/frameworks.py \
+	tests/peers/frameworks_real.py \
 	tests/peers/weights_h5.py \
 	tests/peers/weights_tf.py \
 	tests/peers/weights_mx.py \
