@@ -139,7 +139,7 @@ def module_formats():
 
 def torchvision_():
     import torchvision
-    for name in ("resnet101", "resnet18", "resnext50_32x4d", "wide_resnet50_2"):
+    for name in ("resnet18", "resnext50_32x4d"):
         make = lambda: getattr(torchvision.models, name)(num_classes=CLASSES)
         there_and_back("torchvision " + name, make, "torchvision", module_formats(), save_state, load_state(make))
 
