@@ -17,6 +17,7 @@ CUT += tools/resect-reset
 CUT += tools/resect-freeze
 CUT += tools/resect-fold
 CUT += tools/resect-edit
+CUT += tools/resect-cast
 CUT += tools/resect-pack
 MOVE += tools/resect-convert
 RUN += tools/resect-run
@@ -31,6 +32,7 @@ KNOW += tools/resect-adapt
 bin_PROGRAMS += tools/resect $(LOOK) $(CUT) $(MOVE) $(RUN) $(KNOW)
 
 tools_resect_adapt_SOURCES = tools/adapt.c
+tools_resect_cast_SOURCES = tools/cast.c
 tools_resect_check_SOURCES = tools/check.c
 tools_resect_convert_SOURCES = tools/convert.c
 tools_resect_diff_SOURCES = tools/diff.c tools/diff.h tools/diff_graph.c tools/diff_print.c tools/diff_run.c \

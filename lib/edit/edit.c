@@ -73,7 +73,7 @@ read_wishes(rs_surgery *s, wishes *w, resect_error *err)
         if (w->preprocess != NULL && w->channels != NULL && w->channels[0] == '4')
                 return rs_fail(err, RESECT_ARG,
                         "--preprocess knows pictures of three planes or one, not of four");
-        return rs_setting_int(s, "opset", 7, 21, 0, &w->opset, err);
+        return rs_setting_int(s, "opset", 7, 22, 0, &w->opset, err);
 }
 
 /* What --extract and --rename make of the outputs' names is theirs to say; the others keep all
@@ -118,7 +118,7 @@ static const resect_option options[] = {
                 "the part between these values or parts (':layer3', 'layer2:layer4'); an empty "
                 "side stays as it is"},
         {"canon", NULL, "one form for what exporters write in many: see below"},
-        {"opset", "V", "rewrite for this version of ONNX's operators (7 to 21)"},
+        {"opset", "V", "rewrite for this version of ONNX's operators (7 to 22)"},
         {"softmax", NULL, "append a Softmax"},
         {"rename", "OLD=NEW,..", "rename values: inputs, outputs, tensors, anything between"},
         {"bgr", NULL,

@@ -417,7 +417,7 @@ plain_6(crossing *c, rs_node *n, resect_error *err)
         return true;
 }
 
-/* Every change between opset 6 and 21. Operators with no steps only gained element types. */
+/* Every change between opset 6 and 22. Operators with no steps only gained element types. */
 static const struct history {
         const char *op;
         struct {

@@ -7,7 +7,7 @@
  * variance that the Conv's output has on real pictures, and its scale and bias undo them.
  */
 #include "edit/fold.h"
-#include "edit/run.h"
+#include "edit/measure.h"
 
 #include <math.h>
 #include <string.h>
@@ -159,88 +159,45 @@ tally(site *k, const resect_tensor *y)
         k->count += (double)(n * plane);
 }
 
-typedef struct bench { /* a model set up to be measured batch by batch */
-        resect_plan *plan;
-        resect_exec *exec;
-        resect_tensor *outputs;
-} bench;
+typedef struct meter { /* what a batch is measured with */
+        rs_bench bench;
+        site *sites;
+        size_t n;
+} meter;
 
 static bool
-set_up(rs_surgery *s, bench *b, const resect_input *in, int64_t batch, const site *sites, size_t n,
-        resect_error *err)
+on_batch(void *ctx, const resect_tensor *x, const resect_batch *got, resect_error *err)
 {
-        const char **names = RS_NEW(&s->arena, n + 1, const char *, err);
-        b->outputs = RS_NEW(&s->arena, n + 1, resect_tensor, err);
-        resect_value v;
-        if (names == NULL || b->outputs == NULL)
+        meter *k = ctx;
+        (void)got;
+        if (!resect_exec_run(k->bench.exec, x, k->bench.outputs, err))
                 return false;
-        if (resect_model_input_count(s->m) != 1 || !resect_model_input(s->m, 0, &v))
-                return rs_fail(err, RESECT_UNSUPPORTED, "--data: the model has %zu inputs, not one",
-                        resect_model_input_count(s->m));
-        for (size_t i = 0; i < n; i++)
-                names[i] = sites[i].conv->out[0];
-        resect_binding x = {.name = v.name,
-                .tensor = {.dtype = RESECT_FLOAT,
-                        .rank = 4,
-                        .dims = {batch, in->channels, in->height, in->width},
-                        .size = (size_t)batch * (size_t)in->channels * (size_t)in->height *
-                                (size_t)in->width * sizeof(float)}};
-        if (in->nhwc)
-                x.tensor.dims[1] = in->height, x.tensor.dims[2] = in->width,
-                x.tensor.dims[3] = in->channels;
-        const resect_plan_options o = {
-                .inputs = &x, .n_inputs = 1, .outputs = names, .n_outputs = n, .no_fusion = true};
-        b->plan = resect_plan_make(s->m, &o, err);
-        b->exec = b->plan != NULL ? resect_exec_make(b->plan, err) : NULL;
-        return b->exec != NULL;
+        for (size_t i = 0; i < k->n; i++)
+                tally(&k->sites[i], &k->bench.outputs[i]);
+        return true;
 }
 
 static bool
 measure(rs_surgery *s, const resect_data *d, resect_split split, const resect_input *in,
         site *sites, size_t n, size_t samples, resect_error *err)
 {
-        resect_value v;
-        bench b = {0};
-        size_t seen = 0;
+        rs_tour t = {.data = d, .split = split, .input = in, .what = "--data", .samples = samples};
+        meter k = {.sites = sites, .n = n};
+        const char **names = RS_NEW(&s->arena, n + 1, const char *, err);
+        if (names == NULL)
+                return false;
         for (size_t i = 0; i < n; i++) {
+                names[i] = sites[i].conv->out[0];
                 sites[i].sum = RS_NEW(&s->arena, (size_t)sites[i].channels + 1, double, err);
                 sites[i].square = RS_NEW(&s->arena, (size_t)sites[i].channels + 1, double, err);
                 if (sites[i].sum == NULL || sites[i].square == NULL)
                         return false;
         }
-        const size_t have = resect_data_count(d, split);
-        samples = samples < have ? samples : have;
-        const int64_t fixed = resect_model_input(s->m, 0, &v) && v.rank == 4 ? v.dims[0] : -1;
-        const size_t batch = fixed > 0 ? (size_t)fixed : samples < 4 ? samples : 4;
-        if (batch == 0 || samples < batch)
-                return rs_fail(err, RESECT_ARG,
-                        "--data has %zu pictures, and the model takes %zu at a time", have, batch);
-        /* Pictures from all over the set: the samples of each class lie together. */
-        size_t *order = RS_NEW(&s->arena, samples, size_t, err);
-        if (order == NULL)
-                return false;
-        for (size_t i = 0; i < samples; i++)
-                order[i] = (size_t)((double)i * (double)have / (double)samples);
-        const resect_loader_options lo = {.split = split,
-                .order = order,
-                .n = samples - samples % batch,
-                .batch = batch,
-                .input = in};
-        bool ok = set_up(s, &b, in, (int64_t)batch, sites, n, err);
-        resect_loader *l = ok ? resect_loader_make(d, &lo, err) : NULL;
-        ok = l != NULL;
-        resect_batch got;
-        while (ok && (ok = resect_loader_next(l, &got, err)) && got.n != 0) {
-                ok = resect_exec_run(b.exec, &got.x, b.outputs, err);
-                for (size_t i = 0; ok && i < n; i++)
-                        tally(&sites[i], &b.outputs[i]);
-                seen += got.n;
-        }
-        resect_loader_free(l);
-        resect_exec_free(b.exec);
-        resect_plan_free(b.plan);
+        bool ok = rs_tour_plan(s, &t, err) && rs_bench_make(s, &k.bench, &t.x, 1, names, n, err) &&
+                  rs_tour_go(&t, on_batch, &k, err);
+        rs_bench_free(&k.bench);
         if (ok)
-                rs_note(s, "measured %zu Conv on %zu pictures", n, seen);
+                rs_note(s, "measured %zu Conv on %zu pictures", n, t.seen);
         return ok;
 }
 

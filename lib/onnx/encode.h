@@ -40,6 +40,9 @@ typedef struct rs_mark {
 rs_mark rs_encode_begin(rs_encoder *e);
 void rs_encode_end(rs_encoder *e, uint32_t field, rs_mark mark);
 
+/* write.c: how many bytes resect_model_write would write. */
+bool rs_model_size(const resect_model *m, uint64_t *bytes, resect_error *err) RESECT_MUST;
+
 /* encode_graph.c: the whole graph as a field. */
 void rs_encode_graph(rs_encoder *e, uint32_t field, const rs_graph *g);
 

@@ -232,6 +232,16 @@ resect_model_write(const resect_model *m, const char *path, resect_error *err)
 }
 
 bool
+rs_model_size(const resect_model *m, uint64_t *bytes, resect_error *err)
+{
+        rs_encoder e = {.failed = false};
+        bool ok = encode_model(&e, m, err);
+        *bytes = e.total;
+        rs_encoder_free(&e);
+        return ok;
+}
+
+bool
 resect_model_write_memory(const resect_model *m, void **bytes, size_t *size, resect_error *err)
 {
         rs_encoder e = {.failed = false};

@@ -12,6 +12,7 @@ words() {
         case $1 in
         resect-adapt | resect-shift) echo "$2 $T/pictures" ;;
         resect-info | resect-check | resect-strip) echo "$2" ;;
+        resect-cast) echo "--to fp16 $2" ;;
         resect-convert) echo "--to npz $2" ;;
         resect-diff) echo "$2 $2" ;;
         resect-edit) echo "--canon $2" ;;
@@ -127,7 +128,7 @@ for tool in $tools; do
         # shellcheck disable=SC2046
         set -- $(words "$tool" "$T/good.onnx")
         case "$tool" in
-        resect-new | resect-strip | resect-head | resect-truncate | resect-reset | resect-freeze | resect-fold | resect-edit)
+        resect-new | resect-strip | resect-head | resect-truncate | resect-reset | resect-freeze | resect-fold | resect-edit | resect-cast)
                 status 0 "$tool" "$@" -o "$T/made/out.onnx"
                 check "$tool made one file" test "$(ls -A "$T/made")" = out.onnx
                 rm -f "$T/made/out.onnx"

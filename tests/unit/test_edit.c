@@ -284,7 +284,7 @@ END_TEST
 
 START_TEST(versions)
 {
-        static const int to[] = {9, 11, 13, 17, 18, 21};
+        static const int to[] = {9, 11, 13, 17, 18, 21, 22};
         for (size_t k = 0; k < sizeof to / sizeof *to; k++) {
                 char text[64];
                 snprintf(text, sizeof text, "edit --opset %d", to[k]);

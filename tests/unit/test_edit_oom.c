@@ -82,6 +82,8 @@ static const struct {
         {"edit", {{"preprocess", "bake"}}, 1},
         {"pack", {{"out", "test_edit_oom.data"}, {"threshold", "0"}}, 2},
         {"pack", {{"in", NULL}}, 1},
+        {"cast", {{"to", "fp16"}, {"no-report", NULL}}, 2},
+        {"cast", {{"to", "fp16"}, {"weights-only", NULL}}, 2},
 };
 enum { N_RUNS = sizeof runs / sizeof *runs };
 

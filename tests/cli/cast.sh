@@ -1,0 +1,75 @@
+#!/bin/sh
+# SPDX-License-Identifier: 0BSD
+# resect-cast as a person runs it: there and back, twice, with pictures, its report, and what it refuses.
+. "$RESECT_SRC/tests/cli/check.sh"
+
+cd "$T" || exit 99
+resect-new resnet20 --classes 3 --seed 4 --quiet -o new.onnx
+resect-truncate --after layer1 --quiet new.onnx -o small.onnx
+check 'a model to work on' test -s small.onnx
+
+# Half the bytes, valid, the inputs and outputs as they were; twice is once; and back.
+status 0 resect-cast --to fp16 --verify small.onnx -o half.onnx
+says 'numbers cast, 0 of them overflow to infinity'
+says 'stem.conv1      float16'
+says 'top-1 the same for'
+says 'verified: '
+check 'half the size' test "$(($(stat -c %s half.onnx) * 10))" -lt "$(($(stat -c %s small.onnx) * 6))"
+status 0 resect-check half.onnx
+status 0 resect-info half.onnx
+says 'float32 [N, 3, 32, 32]'
+says 'resect-cast --to fp16'
+resect-cast --to fp16 --quiet --no-history half.onnx -o twice.onnx
+same half.onnx twice.onnx
+status 0 resect-cast --to fp32 --no-report --no-history half.onnx -o back.onnx
+status 0 resect-diff --rtol 1e-2 --atol 1e-3 --only outputs back.onnx small.onnx
+check 'no Cast is left' sh -c '! grep -qa Cast back.onnx'
+resect-cast --to fp16 --quiet --no-history back.onnx -o half2.onnx
+resect-cast --to fp32 --no-report --no-history --quiet half2.onnx -o back2.onnx
+status 0 resect-diff --rtol 0 --atol 0 --only weights back.onnx back2.onnx
+
+# In a pipe, with inputs and outputs; the weights alone.
+resect-cast --to fp16 --io --quiet <small.onnx | resect-info >out 2>err
+check 'inputs and outputs are cast' test "$(grep -c 'float16 \[N' out)" -eq 2
+status 0 resect-cast --to bf16 --weights-only --no-report small.onnx -o bf.onnx
+status 0 resect-check bf.onnx
+status 0 resect-info --tensors bf.onnx
+says 'bfloat16'
+resect-edit --opset 22 --quiet small.onnx -o 22.onnx
+status 0 resect-cast --to bf16 --keep head 22.onnx -o brain.onnx
+says 'head            float32'
+says 'layer1.0.conv1  bfloat16'
+
+# Reports: TSV and JSON; on pictures.
+status 0 resect-cast --to fp16 --report r.tsv small.onnx -o half.onnx
+check 'the table is in the file' test "$(head -1 r.tsv | cut -f1-6)" = "$(printf 'layer\top\ttype\tlargest\tmax_error\trelative_error')"
+check 'a line a layer' grep -q "^layer1.0.conv1	Conv	float16	" r.tsv
+check 'and not in words' sh -c "! grep -q 'layer1.0.conv1' '$T/err'"
+status 0 resect-cast --to fp16 --report r.json small.onnx -o half.onnx
+check 'JSON' grep -q '"top1_agreement": 1.0' r.json
+# On pictures: grey ones, whose bytes are the model's.
+mkdir data
+{ printf '\000\000\010\003\000\000\000\012\000\000\000\040\000\000\000\040'; tail -c 10240 small.onnx; } >data/train-images-idx3-ubyte
+{ printf '\000\000\010\001\000\000\000\012'; printf '\000\001\002\000\001\002\000\001\002\000'; } >data/train-labels-idx1-ubyte
+resect-edit --channels 1 --quiet small.onnx -o grey.onnx
+status 0 resect-cast --to fp16 --check data --samples 8 grey.onnx -o half.onnx
+says 'of 8 (on 8 pictures)'
+
+# What is refused leaves nothing.
+rm -f x.onnx
+refuses resect-cast small.onnx -o x.onnx
+says '--to fp16, bf16, fp32 or double'
+refuses resect-cast --to fp8 small.onnx -o x.onnx
+refuses resect-cast --to bf16 small.onnx -o x.onnx
+says 'Conv takes bf16 from opset 22 on'
+refuses resect-cast --to fp16 --keep 'layer9*' small.onnx -o x.onnx
+says 'no layer is called layer9*'
+refuses resect-cast --to fp16 --check nowhere small.onnx -o x.onnx
+refuses resect-cast --to fp16 --samples 4 small.onnx -o x.onnx
+says '--samples belongs to --check'
+refuses resect-cast --to fp32 --weights-only small.onnx -o x.onnx
+refuses resect-cast --to fp16 --io --weights-only small.onnx -o x.onnx
+refuses resect-cast --to fp16 --no-report --report y.tsv small.onnx -o x.onnx
+refuses resect-cast --to fp16 --report missing/y.tsv small.onnx -o x.onnx
+check 'nothing was written' test ! -e x.onnx
+finish
