@@ -4,6 +4,7 @@
 #define RS_EDIT_CAST_H
 
 #include "edit/edit.h"
+#include "edit/measure.h"
 #include "look/anatomy.h"
 
 /* What casting did to a tensor's values. */
@@ -48,14 +49,18 @@ void rs_cast_renamed(rs_cast *c, const char *from, const char *to);
 /* The layer that a tensor's loss belongs to is the one whose part it is. */
 void rs_cast_lose(rs_cast *c, const char *tensor, const rs_loss *loss);
 bool rs_is_float(int32_t dtype);
+bool rs_cast_quantised(const rs_node *n); /* an operator of 8 bits */
 
 /* cast_float.c */
 bool rs_cast_float(rs_cast *c, resect_error *err) RESECT_MUST;
 
-/* cast_report.c: begun before the first change and finished after the last. DATA may be NULL: random input. */
+/* cast_int8.c: ranges from the pictures of the tour; percentile 100 takes all of them. */
+bool rs_cast_int8(rs_cast *c, rs_tour *tour, double percentile, resect_error *err) RESECT_MUST;
+
+/* cast_report.c: begun before the first change and finished after the last. The tour may be NULL: random input. */
 typedef struct rs_cast_report rs_cast_report;
 rs_cast_report *rs_cast_report_begin(
-        rs_cast *c, const char *what, const char *data, int64_t samples, const char *file, resect_error *err) RESECT_MUST;
+        rs_cast *c, rs_tour *tour, const char *file, resect_error *err) RESECT_MUST;
 /* Measures, and says it: the table as notes, or into the file (.json: JSON; else TSV). */
 bool rs_cast_report_end(rs_cast_report *r, resect_error *err) RESECT_MUST;
 void rs_cast_report_free(rs_cast_report *r); /* NULL is fine */

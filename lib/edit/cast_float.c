@@ -76,14 +76,6 @@ origin(const casting *k, const char *name)
         return name;
 }
 
-static bool
-quantised(const rs_node *n)
-{
-        return strncmp(n->op, "QLinear", 7) == 0 || strstr(n->op, "QuantizeLinear") != NULL ||
-               strcmp(n->op, "DequantizeLinear") == 0 || strcmp(n->op, "ConvInteger") == 0 ||
-               strcmp(n->op, "MatMulInteger") == 0;
-}
-
 /* A slot whose type is its own affair: what is asked for is the shape, or the operator takes any
  * type there. */
 static bool
@@ -495,7 +487,7 @@ refuse(const casting *k, resect_error *err)
                 const char **names;
                 size_t count;
                 const int since = rs_cast_since(n, k->c->to);
-                if (quantised(n))
+                if (rs_cast_quantised(n))
                         return rs_fail(err, RESECT_UNSUPPORTED,
                                 "the model is quantised already: %s (%s)", rs_node_title(n), n->op);
                 if (!rs_node_subgraph_names(n, &k->s->arena, &names, &count, err))

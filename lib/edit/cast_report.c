@@ -28,9 +28,7 @@ typedef struct error {
 
 struct rs_cast_report {
         rs_cast *c;
-        resect_data *data; /* NULL: random input */
-        resect_input input;
-        rs_tour tour;
+        rs_tour *tour;      /* NULL: random input */
         resect_binding *in; /* random input */
         size_t n_in;
         rs_bench before, after;
@@ -42,46 +40,14 @@ struct rs_cast_report {
         rs_output *out; /* NULL when there is no file, and when it is done */
 };
 
-static bool
-open_data(rs_cast_report *r, const char *what, const char *path, int64_t samples, resect_error *err)
-{
-        rs_surgery *s = r->c->s;
-        const resect_data_options o = {0};
-        int64_t chw[3];
-        resect_value v;
-        r->data = resect_data_open(path, &o, err);
-        if (r->data == NULL || !resect_input_of(s->m, &r->input, NULL, err))
-                return false;
-        if (resect_data_is_raw(r->data) && resect_data_raw_shape(r->data, chw)) {
-                for (int i = 0; resect_model_input(s->m, 0, &v) && v.rank == 4 && i < 3; i++)
-                        if (v.dims[i + 1] >= 0 && v.dims[i + 1] != chw[i])
-                                return rs_fail(err, RESECT_ARG,
-                                        "%s: the pictures of %s are %lldx%lldx%lld, and the model "
-                                        "reads %lldx%lldx%lld",
-                                        what, path, (long long)chw[0], (long long)chw[1],
-                                        (long long)chw[2], (long long)v.dims[1],
-                                        (long long)v.dims[2], (long long)v.dims[3]);
-                r->input = (resect_input){.channels = (int)chw[0],
-                        .height = (int)chw[1],
-                        .width = (int)chw[2],
-                        .std = {1, 1, 1}};
-        }
-        r->tour = (rs_tour){.data = r->data,
-                .split = RESECT_ALL,
-                .input = &r->input,
-                .what = what,
-                .samples = (size_t)samples};
-        return rs_tour_plan(s, &r->tour, err);
-}
-
 /* The float model's bench, for pictures or for random input; a head that pools over a fixed window
  * wants the usual size. */
 static bool
 set_up(rs_cast_report *r, const char *const *names, resect_error *err)
 {
         rs_surgery *s = r->c->s;
-        if (r->data != NULL)
-                return rs_bench_make(s, &r->before, &r->tour.x, 1, names, r->c->n_layers, err);
+        if (r->tour != NULL)
+                return rs_bench_make(s, &r->before, &r->tour->x, 1, names, r->c->n_layers, err);
         for (int64_t side = SMALL;; side = USUAL) {
                 if (!rs_random_inputs(s, BATCH, side, &r->in, &r->n_in, err)) {
                         r->in = NULL;
@@ -107,20 +73,19 @@ names_of(rs_cast *c, bool after, resect_error *err)
 }
 
 rs_cast_report *
-rs_cast_report_begin(rs_cast *c, const char *what, const char *data, int64_t samples,
-        const char *file, resect_error *err)
+rs_cast_report_begin(rs_cast *c, rs_tour *tour, const char *file, resect_error *err)
 {
         rs_cast_report *r = rs_alloc(1, sizeof *r, err);
         if (r == NULL)
                 return NULL;
         r->c = c;
         r->file = file;
+        r->tour = tour;
         r->classes = c->anatomy->summary.has_head || c->anatomy->n_blocks == 0;
         r->errors = RS_NEW(&c->s->arena, c->n_layers + 1, error, err);
         const char **names = names_of(c, false, err);
-        if (r->errors == NULL || names == NULL ||
-                (data != NULL && !open_data(r, what, data, samples, err)) ||
-                !set_up(r, names, err) || !rs_model_size(c->s->m, &r->size, err) ||
+        if (r->errors == NULL || names == NULL || !set_up(r, names, err) ||
+                !rs_model_size(c->s->m, &r->size, err) ||
                 (file != NULL && (r->out = rs_output_open(file, err)) == NULL)) {
                 rs_cast_report_free(r);
                 return NULL;
@@ -139,7 +104,6 @@ rs_cast_report_free(rs_cast_report *r)
         rs_bench_free(&r->after);
         if (r->in != NULL)
                 rs_bindings_free(r->in, r->n_in);
-        resect_data_free(r->data);
         rs_free(r);
 }
 
@@ -243,8 +207,8 @@ measure(rs_cast_report *r, resect_error *err)
 {
         rs_surgery *s = r->c->s;
         const char **names = names_of(r->c, true, err);
-        const size_t n = r->data != NULL ? 1 : r->n_in;
-        const resect_binding *old = r->data != NULL ? &r->tour.x : r->in;
+        const size_t n = r->tour != NULL ? 1 : r->n_in;
+        const resect_binding *old = r->tour != NULL ? &r->tour->x : r->in;
         resect_binding *in = RS_NEW(&s->arena, n + 1, resect_binding, err);
         resect_tensor *x = RS_NEW(&s->arena, n + 1, resect_tensor, err),
                       *y = RS_NEW(&s->arena, n + 1, resect_tensor, err);
@@ -255,12 +219,12 @@ measure(rs_cast_report *r, resect_error *err)
                 in[i] = (resect_binding){.name = old[i].name, .tensor = y[i]};
         }
         ok = ok && rs_bench_make(s, &r->after, in, n, names, r->c->n_layers, err);
-        if (ok && r->data == NULL) {
+        if (ok && r->tour == NULL) {
                 ok = both(r, x, y, err);
                 r->pictures = n != 0 && x[0].rank > 0 ? (size_t)x[0].dims[0] : 1;
         } else if (ok) {
-                ok = rs_tour_go(&r->tour, on_batch, r, err);
-                r->pictures = r->tour.seen;
+                ok = rs_tour_go(r->tour, on_batch, r, err);
+                r->pictures = r->tour->seen;
         }
         for (size_t i = 0; y != NULL && i < n; i++)
                 resect_tensor_free(&y[i]);
@@ -271,6 +235,16 @@ static double
 relative(const error *e)
 {
         return e->square > 0 ? sqrt(e->difference / e->square) : e->difference > 0 ? INFINITY : 0;
+}
+
+/* What a layer's value is kept in. A quantised one is looked at behind its DequantizeLinear. */
+static const char *
+type_of(const rs_cast_report *r, size_t i)
+{
+        const rs_layer *l = &r->c->layers[i];
+        return r->c->to == RESECT_INT8 && l->after != l->before
+                       ? "uint8"
+                       : resect_dtype_name((resect_dtype)r->errors[i].dtype);
 }
 
 static bool
@@ -286,8 +260,8 @@ write_tsv(rs_cast_report *r, rs_output *o, resect_error *err)
                 const error *e = &r->errors[i];
                 const int n = snprintf(line, sizeof line,
                         "%.500s\t%.40s\t%s\t%.9g\t%.9g\t%.9g\t%.0f\t%.0f\t%.0f\t%.0f\n", l->name,
-                        l->op, resect_dtype_name((resect_dtype)e->dtype), e->top, e->most,
-                        relative(e), e->lost, l->loss.numbers, l->loss.infinite, l->loss.vanished);
+                        l->op, type_of(r, i), e->top, e->most, relative(e), e->lost,
+                        l->loss.numbers, l->loss.infinite, l->loss.vanished);
                 if (!rs_output_bytes(o, line, (size_t)n, err))
                         return false;
         }
@@ -308,9 +282,9 @@ to_json(const rs_cast_report *r, uint64_t size)
                 const rs_layer *l = &r->c->layers[i];
                 const error *e = &r->errors[i];
                 json_t *j = json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:I}", "name", l->name, "op",
-                        l->op, "type", resect_dtype_name((resect_dtype)e->dtype), "largest",
-                        real(e->top), "max_error", real(e->most), "relative_error",
-                        real(relative(e)), "not_finite", (json_int_t)e->lost);
+                        l->op, "type", type_of(r, i), "largest", real(e->top), "max_error",
+                        real(e->most), "relative_error", real(relative(e)), "not_finite",
+                        (json_int_t)e->lost);
                 if (l->node != NULL && l->loss.numbers > 0)
                         json_object_set_new(j, "weights",
                                 json_pack("{s:I, s:I, s:I}", "numbers", (json_int_t)l->loss.numbers,
@@ -322,7 +296,7 @@ to_json(const rs_cast_report *r, uint64_t size)
         }
         const rs_loss *w = &r->c->loss;
         return json_pack("{s:s, s:s, s:I, s:I, s:I, s:{s:I, s:I, s:I}, s:o, s:o}", "to",
-                rs_cast_name(r->c->to), "input", r->data != NULL ? "pictures" : "random",
+                rs_cast_name(r->c->to), "input", r->tour != NULL ? "pictures" : "random",
                 "pictures", (json_int_t)r->pictures, "bytes_before", (json_int_t)r->size,
                 "bytes_after", (json_int_t)size, "weights", "numbers", (json_int_t)w->numbers,
                 "overflow", (json_int_t)w->infinite, "underflow", (json_int_t)w->vanished, "layers",
@@ -368,8 +342,7 @@ say_table(const rs_cast_report *r)
                 const error *e = &r->errors[i];
                 if (l->node != NULL)
                         rs_note(r->c->s, "%-*s  %-8s  %9.4g  %9.2e  %9.2e", (int)wide, l->name,
-                                resect_dtype_name((resect_dtype)e->dtype), e->top, e->most,
-                                relative(e));
+                                type_of(r, i), e->top, e->most, relative(e));
         }
 }
 
@@ -393,7 +366,7 @@ say_sum(const rs_cast_report *r, uint64_t size)
                                 e->rows);
                 rs_note(c->s, "output %s: max error %.3g of %.4g, relative %.2e%s (on %zu %s)",
                         l->name, e->most, e->top, relative(e), note, r->pictures,
-                        r->data != NULL ? "pictures" : "random inputs");
+                        r->tour != NULL ? "pictures" : "random inputs");
         }
         rs_note(c->s, "%llu bytes are now %llu", (unsigned long long)r->size,
                 (unsigned long long)size);

@@ -145,6 +145,14 @@ rs_is_float(int32_t dtype)
 }
 
 bool
+rs_cast_quantised(const rs_node *n)
+{
+        return strncmp(n->op, "QLinear", 7) == 0 || strstr(n->op, "QuantizeLinear") != NULL ||
+               strcmp(n->op, "DequantizeLinear") == 0 || strcmp(n->op, "ConvInteger") == 0 ||
+               strcmp(n->op, "MatMulInteger") == 0;
+}
+
+bool
 rs_cast_kept(const rs_cast *c, const rs_node *n)
 {
         if (c->keep == NULL || n->n_out == 0)

@@ -3,7 +3,7 @@ libcore_la_SOURCES += \
 	lib/edit/batch.c \
 	lib/edit/build.c \
 	lib/edit/canon.c \
-	lib/edit/cast.c lib/edit/cast.h lib/edit/cast_float.c lib/edit/cast_layers.c lib/edit/cast_report.c lib/edit/cast_types.c \
+	lib/edit/cast.c lib/edit/cast.h lib/edit/cast_float.c lib/edit/cast_int8.c lib/edit/cast_layers.c lib/edit/cast_report.c lib/edit/cast_types.c \
 	lib/edit/docs.c \
 	lib/edit/edit.c \
 	lib/edit/edit.h lib/edit/list.h \

@@ -41,6 +41,8 @@ rs_tour_plan(rs_surgery *s, rs_tour *t, resect_error *err)
         const int64_t fixed = v.rank == 4 ? v.dims[0] : -1;
         t->samples = t->samples < have ? t->samples : have;
         t->batch = fixed > 0 ? (size_t)fixed : t->samples < 4 ? t->samples : 4;
+        while (fixed <= 0 && t->samples < 64 && t->batch > 1 && t->samples % t->batch != 0)
+                t->batch--; /* of few pictures none is left out */
         if (t->batch == 0 || t->samples < t->batch)
                 return rs_fail(err, RESECT_ARG,
                         "%s has %zu pictures, and the model takes %zu at a time", t->what, have,
@@ -57,6 +59,43 @@ rs_tour_plan(rs_surgery *s, rs_tour *t, resect_error *err)
                 t->x.tensor.dims[1] = in->height, t->x.tensor.dims[2] = in->width,
                 t->x.tensor.dims[3] = in->channels;
         return name != NULL;
+}
+
+bool
+rs_tour_open(rs_surgery *s, rs_tour *t, const char *what, const char *path, int64_t samples,
+        resect_error *err)
+{
+        const resect_data_options o = {0};
+        int64_t chw[3];
+        resect_value v;
+        *t = (rs_tour){.split = RESECT_ALL, .what = what, .samples = (size_t)samples};
+        t->data = t->own = resect_data_open(path, &o, err);
+        t->input = &t->own_input;
+        if (t->own == NULL || !resect_input_of(s->m, &t->own_input, NULL, err))
+                return false;
+        if (resect_data_is_raw(t->own) && resect_data_raw_shape(t->own, chw)) {
+                for (int i = 0; resect_model_input(s->m, 0, &v) && v.rank == 4 && i < 3; i++)
+                        if (v.dims[i + 1] >= 0 && v.dims[i + 1] != chw[i])
+                                return rs_fail(err, RESECT_ARG,
+                                        "%s: the pictures of %s are %lldx%lldx%lld, and the model "
+                                        "reads "
+                                        "%lldx%lldx%lld",
+                                        what, path, (long long)chw[0], (long long)chw[1],
+                                        (long long)chw[2], (long long)v.dims[1],
+                                        (long long)v.dims[2], (long long)v.dims[3]);
+                t->own_input = (resect_input){.channels = (int)chw[0],
+                        .height = (int)chw[1],
+                        .width = (int)chw[2],
+                        .std = {1, 1, 1}};
+        }
+        return rs_tour_plan(s, t, err);
+}
+
+void
+rs_tour_close(rs_tour *t)
+{
+        resect_data_free(t->own);
+        *t = (rs_tour){0};
 }
 
 bool

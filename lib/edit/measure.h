@@ -27,10 +27,15 @@ typedef struct rs_tour {
         size_t batch;     /* set by rs_tour_plan, as x: the model's input in one batch's shape, without data */
         resect_binding x;
         size_t seen;
+        resect_data *own; /* rs_tour_open's */
+        resect_input own_input;
 } rs_tour;
+/* Opens DATA, for what rs_tour_plan then does; what is the option that named it. Free with rs_tour_close, also after failure. */
+bool rs_tour_open(rs_surgery *s, rs_tour *t, const char *what, const char *path, int64_t samples, resect_error *err) RESECT_MUST;
+void rs_tour_close(rs_tour *t);
 /* What the model's only input will be given; fails with ARG when the pictures are too few or of another size. */
 bool rs_tour_plan(rs_surgery *s, rs_tour *t, resect_error *err) RESECT_MUST;
-/* x is of the type the model wants, or float32 for a float model of another type; got has the labels. */
+/* x is float32; got has the labels. */
 typedef bool rs_on_batch(void *ctx, const resect_tensor *x, const resect_batch *got, resect_error *err);
 bool rs_tour_go(rs_tour *t, rs_on_batch *fn, void *ctx, resect_error *err) RESECT_MUST;
 

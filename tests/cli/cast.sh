@@ -55,10 +55,42 @@ resect-edit --channels 1 --quiet small.onnx -o grey.onnx
 status 0 resect-cast --to fp16 --check data --samples 8 grey.onnx -o half.onnx
 says 'of 8 (on 8 pictures)'
 
+# Eight bits: folded first, calibrated, measured; the form is known again.
+refuses resect-cast --to int8 --calibrate data grey.onnx -o x.onnx
+says 'resect-fold --bn merges them'
+resect-fold --bn --quiet grey.onnx -o folded.onnx
+status 0 resect-cast --to int8 --calibrate data --report q.tsv folded.onnx -o int8.onnx
+says 'calibrated 13 values on 10 pictures; 8 layers are int8, 0 stay float32'
+says 'relative '
+check 'a quarter of the weights' test "$(($(stat -c %s int8.onnx) * 10))" -lt "$(($(stat -c %s folded.onnx) * 5))"
+check 'in 8 bits' grep -q "^layer1.1	Add	uint8	" q.tsv
+status 0 resect-check int8.onnx
+status 0 resect-info int8.onnx
+says 'layer1.2'
+resect-cast --to int8 --calibrate data --quiet --no-report --no-history folded.onnx >q1.onnx
+OMP_NUM_THREADS=1 resect-cast --to int8 --calibrate data --quiet --no-report --no-history folded.onnx >q2.onnx
+same q1.onnx q2.onnx
+status 0 resect-cast --to int8 --calibrate data --percentile 99 --keep head --no-report folded.onnx -o int8.onnx
+says '7 layers are int8, 1 stay float32'
+refuses resect-cast --to int8 --calibrate data int8.onnx -o x.onnx
+says 'quantised already'
+refuses resect-cast --to fp16 int8.onnx -o x.onnx
+says 'quantised already'
+refuses resect-cast --to int8 folded.onnx -o x.onnx
+says '--calibrate DATA'
+refuses resect-cast --to int8 --calibrate data --percentile 0.1 folded.onnx -o x.onnx
+refuses resect-cast --to fp16 --calibrate data folded.onnx -o x.onnx
+resect-edit --opset 11 --quiet folded.onnx -o 11.onnx
+refuses resect-cast --to int8 --calibrate data 11.onnx -o x.onnx
+says 'needs opset 13'
+resect-cast --to fp16 --quiet folded.onnx -o h.onnx
+refuses resect-cast --to int8 --calibrate data h.onnx -o x.onnx
+says 'no Conv, Gemm or MatMul of constant float32 weights'
+
 # What is refused leaves nothing.
 rm -f x.onnx
 refuses resect-cast small.onnx -o x.onnx
-says '--to fp16, bf16, fp32 or double'
+says '--to fp16, bf16, fp32, double or int8'
 refuses resect-cast --to fp8 small.onnx -o x.onnx
 refuses resect-cast --to bf16 small.onnx -o x.onnx
 says 'Conv takes bf16 from opset 22 on'

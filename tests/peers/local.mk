@@ -2,6 +2,7 @@
 # Against ONNX Runtime, PyTorch, NumPy and real files. Each test skips, and says so, where its peer is absent.
 dist_check_SCRIPTS += \
 	tests/peers/adapt.sh \
+	tests/peers/cast.sh \
 	tests/peers/convert.sh \
 	tests/peers/look.sh \
 	tests/peers/metrics.sh \
@@ -27,6 +28,7 @@ dist_check_SCRIPTS += \
 EXTRA_DIST += \
 	tests/peers/close.py \
 	tests/peers/adapt.py \
+	tests/peers/cast.py \
 	tests/peers/convert.py \
 	tests/peers/crossed.py \
 	tests/peers/edits.py \

@@ -7,7 +7,9 @@
 #include "unit.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "forms.h"
 #include "resect/edit.h"
 #include "resect/look.h"
@@ -278,6 +280,169 @@ START_TEST(layers_are_kept)
 }
 END_TEST
 
+static void
+big_endian(FILE *f, unsigned v)
+{
+        for (int shift = 24; shift >= 0; shift -= 8)
+                fputc((int)(v >> shift & 255), f);
+}
+
+/* Grey pictures in IDX files, in a folder that is there. */
+static void
+write_pictures(const char *folder, unsigned n, unsigned side)
+{
+        char path[128];
+        snprintf(path, sizeof path, "%s/train-images-idx3-ubyte", folder);
+        FILE *f = fopen(path, "wb");
+        big_endian(f, 0x803), big_endian(f, n), big_endian(f, side), big_endian(f, side);
+        for (unsigned i = 0; i < n * side * side; i++)
+                fputc((int)((i * 2654435761U >> 13) % 256), f);
+        fclose(f);
+        snprintf(path, sizeof path, "%s/train-labels-idx1-ubyte", folder);
+        f = fopen(path, "wb");
+        big_endian(f, 0x801), big_endian(f, n);
+        for (unsigned i = 0; i < n; i++)
+                fputc((int)(i % 3), f);
+        fclose(f);
+}
+
+static void
+edit(resect_model *m, const char *name, const char *option, const char *value)
+{
+        const resect_setting s = {option, value};
+        CK_OK(resect_edit_run(m, name, &s, 1, NULL, NULL, &err), err);
+}
+
+static const rs_tensor *
+tensor_named(const resect_model *m, const char *name)
+{
+        for (size_t i = 0; i < m->graph.n_tensors; i++)
+                if (strcmp(m->graph.tensors[i]->name, name) == 0)
+                        return m->graph.tensors[i];
+        return NULL;
+}
+
+/* What DequantizeLinear makes of a weight is within half a step of what it was, the largest of a
+   channel is +-127, and a bias is a multiple of input scale x weight scale. */
+static size_t
+check_product(resect_model *m, resect_model *old, const rs_node *n)
+{
+        const rs_node *dq[3] = {NULL};
+        for (size_t i = 0; i < m->graph.n_nodes; i++)
+                for (size_t k = 0; k < 3 && k < n->n_in; k++)
+                        if (strcmp(m->graph.nodes[i]->out[0], n->in[k]) == 0)
+                                dq[k] = m->graph.nodes[i];
+        if (strcmp(n->op, "Conv") != 0 || dq[0] == NULL || dq[1] == NULL ||
+                strcmp(dq[1]->op, "DequantizeLinear") != 0)
+                return 0;
+        resect_tensor q, scale, w, x, b;
+        char name[128];
+        snprintf(name, sizeof name, "%s", dq[1]->in[0]);
+        *strstr(name, "_quantized") = '\0';
+        CK_OK(resect_model_tensor_values(m, dq[1]->in[0], &q, &err), err);
+        CK_OK(resect_model_tensor_values(m, dq[1]->in[1], &scale, &err), err);
+        CK_OK(resect_model_tensor_values(m, dq[0]->in[1], &x, &err), err);
+        CK_OK(resect_model_tensor_values(old, name, &w, &err), err);
+        ck_assert_int_eq(q.dtype, RESECT_INT8);
+        ck_assert_int_eq(scale.dims[0], w.dims[0]);
+        const int64_t per = resect_tensor_count(&w) / w.dims[0];
+        for (int64_t c = 0; c < w.dims[0]; c++) {
+                const float s = ((float *)scale.data)[c];
+                int most = 0;
+                for (int64_t i = c * per; i < (c + 1) * per; i++) {
+                        const int v = ((int8_t *)q.data)[i];
+                        ck_assert_float_le(fabsf((float)v * s - ((float *)w.data)[i]), 0.5001F * s);
+                        most = abs(v) > most ? abs(v) : most;
+                }
+                ck_assert_int_eq(most, 127);
+        }
+        if (dq[2] != NULL) {
+                resect_tensor y;
+                CK_OK(resect_model_tensor_values(m, dq[2]->in[0], &b, &err), err);
+                CK_OK(resect_model_tensor_values(m, dq[2]->in[1], &y, &err), err);
+                ck_assert_int_eq(b.dtype, RESECT_INT32);
+                for (int64_t c = 0; c < w.dims[0]; c++)
+                        ck_assert_float_eq_tol(((float *)y.data)[c],
+                                ((float *)scale.data)[c] * *(float *)x.data,
+                                1e-6F * ((float *)y.data)[c]);
+                resect_tensor_free(&b);
+                resect_tensor_free(&y);
+        }
+        resect_tensor_free(&q);
+        resect_tensor_free(&scale);
+        resect_tensor_free(&w);
+        resect_tensor_free(&x);
+        return 1;
+}
+
+static bool
+int8(resect_model *m, const char *data, const char *option, const char *value)
+{
+        resect_setting s[3] = {{"to", "int8"}, {"calibrate", data}, {option, value}};
+        said[0] = '\0';
+        return resect_edit_run(m, "cast", s, option != NULL ? 3 : 2, on_note, NULL, &err);
+}
+
+START_TEST(eight_bits)
+{
+        const form *f = &forms[_i];
+        if (f->opset != 0 && f->opset < 13)
+                return;
+        if (f->data_bn) /* a norm of the planes: it does not become grey */
+                return;
+        char folder[] = "/tmp/test_cast_XXXXXX", path[128];
+        ck_assert_ptr_nonnull(mkdtemp(folder));
+        write_pictures(folder, 8, 16);
+        resect_model *m = made(_i, 0);
+        edit(m, "edit", "channels", "1");
+        edit(m, "edit", "canon", NULL);
+        if (f->bn != BN_FOLDED) {
+                if (!f->v2) {
+                        ck_assert(!int8(m, folder, NULL, NULL));
+                        ck_assert_msg(strstr(err.msg, "resect-fold --bn") != NULL, "%s", err.msg);
+                        resect_model_free(m);
+                        m = made(_i, 0);
+                        edit(m, "edit", "channels", "1");
+                        edit(m, "edit", "canon", NULL);
+                }
+                edit(m, "fold", "bn", NULL);
+        }
+        void *bytes;
+        size_t n, products = 0;
+        CK_OK(resect_model_write_memory(m, &bytes, &n, &err), err);
+        resect_model *old = resect_model_read_memory(bytes, n, NULL, &err);
+        CK_OK(old != NULL, err);
+        ck_assert_msg(int8(m, folder, NULL, NULL), "form %d: %s", _i, err.msg);
+        const double e = output_error();
+        ck_assert_msg(e > 1e-4 && e < 0.15, "form %d: error %g", _i, e);
+        sound(m, "int8");
+        for (size_t i = 0; i < m->graph.n_nodes; i++)
+                products += check_product(m, old, m->graph.nodes[i]);
+        ck_assert_msg(products >= 5, "form %d: %zu Convs", _i, products);
+        ck_assert(!int8(m, folder, NULL, NULL));
+        ck_assert_msg(strstr(err.msg, "quantised already") != NULL, "%s", err.msg);
+        resect_model_free(m);
+        /* A part of it, and less than the whole range. */
+        m = resect_model_read_memory(bytes, n, NULL, &err);
+        ck_assert_msg(int8(m, folder, "keep", "layer1.*"), "form %d: %s", _i, err.msg);
+        sound(m, "int8 keep");
+        ck_assert(tensor_named(m, "layer1.0.conv1.weight") != NULL || f->groups != 0);
+        resect_model_free(m);
+        m = resect_model_read_memory(bytes, n, NULL, &err);
+        ck_assert_msg(int8(m, folder, "percentile", "99"), "form %d: %s", _i, err.msg);
+        ck_assert(output_error() > 1e-4 && output_error() < 0.5);
+        resect_model_free(m);
+        resect_model_free(old);
+        resect_free(bytes);
+        static const char *const files[] = {"images-idx3", "labels-idx1"};
+        for (int k = 0; k < 2; k++) {
+                snprintf(path, sizeof path, "%s/train-%s-ubyte", folder, files[k]);
+                unlink(path);
+        }
+        rmdir(folder);
+}
+END_TEST
+
 START_TEST(refusals)
 {
         const form int8 = {.blocks = {1, 1}, .bn = BN_FOLDED, .quant = QUANT_QDQ};
@@ -310,6 +475,7 @@ main(void)
         tcase_set_timeout(t, 120);
         tcase_add_loop_test(t, there, 0, 6 * N_FORMS);
         tcase_add_loop_test(t, and_back, 0, N_FORMS);
+        tcase_add_loop_test(t, eight_bits, 0, N_FORMS);
         tcase_add_test(t, loss_is_counted);
         tcase_add_test(t, layers_are_kept);
         tcase_add_test(t, refusals);

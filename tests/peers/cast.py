@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: 0BSD
+"""cast.py: what resect-cast wrote, against NumPy and ONNX's own schemas.
+
+schema FILE.c: the table of types in lib/edit/cast_types.c.
+half A B, bfloat A B: B's weights are A's, rounded to the nearest, ties to even, bit for bit. back A B: they are A's, through
+float16. int8 A B FOLDER P: the scale of each value is that of its range, at the percentile P, in FOLDER, where A's values are as
+NAME.npy. B passes the checker."""
+import re
+import sys
+import numpy as np
+import onnx
+from onnx import checker, defs, numpy_helper
+
+
+def raw(t):
+    """An initializer's bytes as unsigned integers (Python's onnx does not know bfloat16 in all versions)."""
+    width = {1: "<u4", 10: "<u2", 11: "<u8", 16: "<u2", 6: "<i4", 7: "<i8", 3: "i1", 2: "u1"}[t.data_type]
+    return np.frombuffer(t.raw_data, width) if t.raw_data else numpy_helper.to_array(t).ravel().view(width)
+
+
+def bfloat(x):
+    u = x.view(np.uint32).astype(np.uint64)
+    return ((u + 0x7FFF + (u >> 16 & 1)) >> 16).astype(np.uint16)
+
+
+def schema(path):
+    rows = re.findall(r'\{"(\w+)", (\d+), (\d+), (\d+)\}', open(path).read())
+    bad = 0
+    for op, *have in rows:
+        for kind, since in zip(("float16", "bfloat16", "double"), map(int, have)):
+            first = 0
+            for v in range(1, defs.onnx_opset_version() + 1):
+                try:
+                    s = defs.get_schema(op, v, "")
+                except defs.SchemaError:
+                    continue
+                at = s.inputs[-1 if op == "Where" else 0].typeStr
+                if any(c.type_param_str == at and f"tensor({kind})" in c.allowed_type_strs for c in s.type_constraints):
+                    first = s.since_version
+                    break
+            # the very first versions are of no matter: a cast needs opset 7
+            if max(first, 7) != max(since, 7) and not (first == 0 and since > defs.onnx_opset_version()):
+                print(f"{op}: {kind} since {first}, not {since}")
+                bad += 1
+    print(f"{len(rows)} operators, {bad} differ from ONNX {onnx.__version__}")
+    return bad or len(rows) < 80
+
+
+def rounded(mode, before, after):
+    a, b = onnx.load(before), onnx.load(after)
+    checker.check_model(b, full_check=mode != "bfloat")
+    old = {t.name: numpy_helper.to_array(t).ravel() for t in a.graph.initializer if t.data_type == 1}
+    n = 0
+    for t in b.graph.initializer:
+        if t.name not in old:
+            continue
+        x, y = old[t.name], raw(t)
+        if mode == "half" and t.data_type == 10:
+            want = x.astype(np.float16).view(np.uint16)
+        elif mode == "bfloat" and t.data_type == 16:
+            want = bfloat(x)
+        elif mode == "back" and t.data_type == 1:
+            want = x.astype(np.float16).astype(np.float32).view(np.uint32)
+            if (y == x.view(np.uint32)).all():
+                continue  # a norm's, which stayed
+        else:
+            continue
+        if not (y == want).all():
+            sys.exit(f"{t.name} is not {mode}")
+        n += x.size
+    print(f"{mode}: {n} numbers, bit for bit")
+    return n < 1000
+
+
+def int8(before, after, dump, percentile):
+    a, b = onnx.load(before), onnx.load(after)
+    checker.check_model(b, full_check=True)
+    init = {t.name: numpy_helper.to_array(t) for t in b.graph.initializer}
+    n = 0
+    for q in b.graph.node:
+        if q.op_type != "QuantizeLinear" or f"{q.input[0]}_scale" != q.input[1]:
+            continue
+        v = np.load(f"{dump}/{q.input[0]}.npy").ravel().astype(np.float64)
+        v = np.sort(v)
+        step = (max(v[-1], 0) - min(v[0], 0)) / 4096 if percentile < 100 else 1e-6
+        out = int(len(v) * (100 - percentile) / 100)  # so many are left out at each end, give or take one
+        near = slice(max(out - 1, 0), out + 2) if percentile < 100 else slice(0, 1)
+        lows, highs = np.minimum(v[near], 0), np.maximum(v[::-1][near], 0)
+        scale, zero = float(init[q.input[1]]), float(init[q.input[2]])
+        low, high = -zero * scale, (255 - zero) * scale
+        slack = 1.01 * step + 0.501 * scale  # the zero point is a whole number
+        if not (lows.min() - slack <= low <= lows.max() + slack and highs.min() - slack <= high <= highs.max() + slack):
+            sys.exit(f"{q.input[0]}: {low} to {high}, but its range is {lows.mean()} to {highs.mean()}")
+        if percentile == 100 and abs(255 * scale - (highs[0] - lows[0])) > 1e-5 * 255 * scale:
+            sys.exit(f"{q.input[0]}: scale {scale}, but its range is {lows[0]} to {highs[0]}")
+        n += 1
+    print(f"int8: {n} ranges as NumPy has them")
+    return n < 10
+
+
+mode, args = sys.argv[1], sys.argv[2:]
+sys.exit(bool(schema(*args) if mode == "schema" else int8(*args[:3], float(args[3])) if mode == "int8" else rounded(mode, *args)))
