@@ -22,6 +22,13 @@ print_line(void *ctx, const char *line)
         puts(cli_text(line));
 }
 
+static void
+show_progress(void *ctx, const char *what, size_t done, size_t total)
+{
+        (void)ctx;
+        cli_progress(what, (double)done, (double)total, "pictures");
+}
+
 /* A check that says no has done its work. */
 static bool
 is_verdict(const resect_edit *edit, const resect_error *err)
@@ -67,19 +74,21 @@ cli_edit_main(int argc, char **argv, const char *name)
         if (!reports)
                 cli_check_output(cli_output());
 
+        const resect_listener to = {
+                .note = reports ? print_line : cli_on_note, .progress = show_progress};
         if (edit->creates) {
-                m = resect_edit_create(name, settings, n, cli_on_note, NULL, &err);
+                m = resect_edit_create(name, settings, n, &to, &err);
                 if (!m)
                         cli_fail(NULL, &err);
         } else {
                 m = cli_read_model(path);
-                if (!resect_edit_run(
-                            m, name, settings, n, reports ? print_line : cli_on_note, NULL, &err)) {
+                if (!resect_edit_run(m, name, settings, n, &to, &err)) {
                         status = reports && is_verdict(edit, &err) ? 1 : 2;
                         if (status == 1)
                                 print_line(NULL, err.msg);
                 }
         }
+        cli_progress_end();
         if (!reports && !status)
                 cli_write_model(m);
         resect_model_free(m);

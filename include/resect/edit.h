@@ -42,6 +42,13 @@ RESECT_API const resect_edit *resect_edit_find(const char *name); /* NULL when t
 /* Notes that an edit makes for the person who runs it ("kept 3 of 10 rows"), one line each. */
 typedef void resect_on_note(void *ctx, const char *line);
 
+/* Who hears of an edit while it works; each may be NULL. */
+typedef struct resect_listener {
+        resect_on_note *note;
+        void (*progress)(void *ctx, const char *what, size_t done, size_t total); /* of what takes long: "pictures of --calibrate" */
+        void *ctx;
+} resect_listener;
+
 /*
  * Applies an edit to a model. Fails with ARG for a bad setting, GRAPH or UNSUPPORTED when the model does not allow it; the model
  * must then be freed, not used. Adds no history (the caller knows the command line; see resect_model_add_history).
@@ -50,11 +57,11 @@ typedef void resect_on_note(void *ctx, const char *line);
  * values that should not change are compared; a difference is GRAPH, and one note says what was compared.
  */
 RESECT_API bool resect_edit_run(resect_model *m, const char *name, const resect_setting *settings, size_t n_settings,
-        resect_on_note *note, void *ctx, resect_error *err) RESECT_MUST;
+        const resect_listener *to /* may be NULL */, resect_error *err) RESECT_MUST;
 
 /* The same for an edit that creates: the new model, to be freed with resect_model_free. */
 RESECT_API resect_model *resect_edit_create(const char *name, const resect_setting *settings, size_t n_settings,
-        resect_on_note *note, void *ctx, resect_error *err) RESECT_MUST;
+        const resect_listener *to, resect_error *err) RESECT_MUST;
 
 /* Whether an edit with these settings only reports (freeze --for ort, pack --check): its notes are then its result, for standard
    output, and the model stays as it is and need not be written. */

@@ -184,14 +184,13 @@ const rs_edit rs_edit_cast = {
                                "values; for the outputs, how often the class on top is the same. "
                                "Numbers that fp16 cannot hold "
                                "(beyond 65504, or so small that they become 0) are counted.",
-                .example =
-                        "resect-cast --to fp16 --check photos/ < trained.onnx > half.onnx\n"
-                        "resect-cast --to fp16 --keep head --report errors.tsv model.onnx -o "
-                        "half.onnx\n"
-                        "resect-edit --opset 22 model.onnx | resect-cast --to bf16 > brain.onnx\n"
-                        "resect-cast --to fp16 --weights-only model.onnx -o small.onnx\n"
-                        "resect-fold --bn < trained.onnx | resect-cast --to int8 --calibrate "
-                        "photos/ > int8.onnx",
+                .example = "resect-cast --to fp16 --check photos/ < trained.onnx > half.onnx\n"
+                           "resect-cast --to fp16 --keep head --report errors.tsv model.onnx -o "
+                           "half.onnx\n"
+                           "resect-edit --opset 22 model.onnx | resect-cast --to bf16 > bf16.onnx\n"
+                           "resect-cast --to fp16 --weights-only model.onnx -o small.onnx\n"
+                           "resect-fold --bn < trained.onnx | resect-cast --to int8 --calibrate "
+                           "photos/ > int8.onnx",
                 .options = options},
         .run = run,
 };

@@ -246,10 +246,10 @@ calibrate(job *k, rs_tour *tour, resect_error *err)
                         return false;
         }
         bool ok = rs_bench_make(k->s, &k->bench, &tour->x, 1, names, k->n, err) &&
-                  rs_tour_go(tour, on_batch, k, err);
+                  rs_tour_go(k->s, tour, on_batch, k, err);
         if (ok && k->percentile < 100) {
                 k->counting = true;
-                ok = rs_tour_go(tour, on_batch, k, err);
+                ok = rs_tour_go(k->s, tour, on_batch, k, err);
                 for (range *r = k->first; ok && r != NULL; r = r->next)
                         narrow(k, r);
         }

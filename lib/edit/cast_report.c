@@ -223,7 +223,7 @@ measure(rs_cast_report *r, resect_error *err)
                 ok = both(r, x, y, err);
                 r->pictures = n != 0 && x[0].rank > 0 ? (size_t)x[0].dims[0] : 1;
         } else if (ok) {
-                ok = rs_tour_go(r->tour, on_batch, r, err);
+                ok = rs_tour_go(s, r->tour, on_batch, r, err);
                 r->pictures = r->tour->seen;
         }
         for (size_t i = 0; y != NULL && i < n; i++)

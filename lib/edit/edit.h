@@ -31,8 +31,7 @@ struct rs_surgery {
         const rs_edit *edit;
         const resect_setting *settings;
         size_t n_settings;
-        resect_on_note *note;
-        void *ctx;
+        resect_listener to;
         rs_arena arena;      /* scratch: gone when the edit is done */
         rs_proof *proof;     /* NULL unless --verify */
         rs_reinput *reinput; /* what the edited model is given for a proof; NULL: the same input */

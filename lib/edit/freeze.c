@@ -191,7 +191,7 @@ run(rs_surgery *s, resect_error *err)
                              rs_given(s, "match") || rs_given(s, "thaw");
         if (changes) {
                 rs_surgery quiet = *s; /* the notes are the report */
-                quiet.note = NULL;
+                quiet.to.note = NULL;
                 bool ok = apply(&quiet, err);
                 s->arena = quiet.arena;
                 if (!ok)

@@ -99,7 +99,7 @@ rs_tour_close(rs_tour *t)
 }
 
 bool
-rs_tour_go(rs_tour *t, rs_on_batch *fn, void *ctx, resect_error *err)
+rs_tour_go(const rs_surgery *s, rs_tour *t, rs_on_batch *fn, void *ctx, resect_error *err)
 {
         const size_t have = resect_data_count(t->data, t->split);
         rs_arena a = {0};
@@ -118,6 +118,8 @@ rs_tour_go(rs_tour *t, rs_on_batch *fn, void *ctx, resect_error *err)
         while (ok && (ok = resect_loader_next(l, &got, err)) && got.n != 0) {
                 ok = fn(ctx, &got.x, &got, err);
                 t->seen += got.n;
+                if (s->to.progress != NULL)
+                        s->to.progress(s->to.ctx, t->what, t->seen, t->samples);
         }
         resect_loader_free(l);
         rs_arena_free(&a);

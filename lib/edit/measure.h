@@ -37,6 +37,6 @@ void rs_tour_close(rs_tour *t);
 bool rs_tour_plan(rs_surgery *s, rs_tour *t, resect_error *err) RESECT_MUST;
 /* x is float32; got has the labels. */
 typedef bool rs_on_batch(void *ctx, const resect_tensor *x, const resect_batch *got, resect_error *err);
-bool rs_tour_go(rs_tour *t, rs_on_batch *fn, void *ctx, resect_error *err) RESECT_MUST;
+bool rs_tour_go(const rs_surgery *s, rs_tour *t, rs_on_batch *fn, void *ctx, resect_error *err) RESECT_MUST;
 
 #endif

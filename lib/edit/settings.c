@@ -174,14 +174,14 @@ rs_read_lines(rs_arena *a, const char *path, const char ***lines, size_t *n, res
 void
 rs_note(const rs_surgery *s, const char *fmt, ...)
 {
-        if (s->note == NULL)
+        if (s->to.note == NULL)
                 return;
         char line[4096];
         va_list ap;
         va_start(ap, fmt);
         vsnprintf(line, sizeof line, fmt, ap);
         va_end(ap);
-        s->note(s->ctx, line);
+        s->to.note(s->to.ctx, line);
 }
 
 /* One bracket expression at *p ("[a-c]", "[!x]") against c; moves *p past it. An unclosed one is a

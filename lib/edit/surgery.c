@@ -74,7 +74,7 @@ settings_fit(const rs_edit *e, const resect_setting *settings, size_t n, resect_
 
 bool
 resect_edit_run(resect_model *m, const char *name, const resect_setting *settings,
-        size_t n_settings, resect_on_note *note, void *ctx, resect_error *err)
+        size_t n_settings, const resect_listener *to, resect_error *err)
 {
         const rs_edit *e = find(name);
         if (e == NULL)
@@ -85,8 +85,7 @@ resect_edit_run(resect_model *m, const char *name, const resect_setting *setting
                 .edit = e,
                 .settings = settings,
                 .n_settings = n_settings,
-                .note = note,
-                .ctx = ctx,
+                .to = to != NULL ? *to : (resect_listener){0},
                 .tolerance = 1e-5};
         /* What is frozen is read now, where running out of memory can be told; a later look would
          * take it for "nothing is". */
@@ -102,13 +101,13 @@ resect_edit_run(resect_model *m, const char *name, const resect_setting *setting
 
 resect_model *
 resect_edit_create(const char *name, const resect_setting *settings, size_t n_settings,
-        resect_on_note *note, void *ctx, resect_error *err)
+        const resect_listener *to, resect_error *err)
 {
         const rs_edit *e = find(name);
         if (e == NULL || !e->face.creates)
                 return RS_FAIL_NULL(err, RESECT_ARG, "%s does not make a model from nothing", name);
         resect_model *m = rs_model_new(err);
-        if (m != NULL && !resect_edit_run(m, name, settings, n_settings, note, ctx, err)) {
+        if (m != NULL && !resect_edit_run(m, name, settings, n_settings, to, err)) {
                 resect_model_free(m);
                 m = NULL;
         }

@@ -194,7 +194,7 @@ measure(rs_surgery *s, const resect_data *d, resect_split split, const resect_in
                         return false;
         }
         bool ok = rs_tour_plan(s, &t, err) && rs_bench_make(s, &k.bench, &t.x, 1, names, n, err) &&
-                  rs_tour_go(&t, on_batch, &k, err);
+                  rs_tour_go(s, &t, on_batch, &k, err);
         rs_bench_free(&k.bench);
         if (ok)
                 rs_note(s, "measured %zu Conv on %zu pictures", n, t.seen);

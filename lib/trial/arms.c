@@ -19,7 +19,7 @@ enum { MEASURED = 256 }; /* pictures that put BatchNormalization back: resect-fo
 static bool
 edit(resect_model *m, const char *name, const resect_setting *s, size_t n, resect_error *err)
 {
-        return resect_edit_run(m, name, s, n, NULL, NULL, err);
+        return resect_edit_run(m, name, s, n, NULL, err);
 }
 #define EDIT(m, name, err, ...)                              \
         edit(m, name, (const resect_setting[]){__VA_ARGS__}, \

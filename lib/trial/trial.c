@@ -176,14 +176,14 @@ prepare_model(resect_trial *t, resect_model *m, resect_error *err)
         const int h = t->input.nhwc ? 1 : 2;
         snprintf(size, sizeof size, "%d,%d", t->input.height, t->input.width);
         if (resect_model_meta(m, "resect.frozen") &&
-                (!resect_edit_run(m, "freeze", &thaw, 1, NULL, NULL, err) ||
+                (!resect_edit_run(m, "freeze", &thaw, 1, NULL, err) ||
                         !rs_trial_note(t, err,
                                 "what the model records as frozen was thawed: each arm freezes its "
                                 "own")))
                 return false;
         if (v.rank == 4 && ((v.dims[h] > 0 && v.dims[h] != t->input.height) ||
                                    (v.dims[h + 1] > 0 && v.dims[h + 1] != t->input.width)))
-                return resect_edit_run(m, "edit", &sized, 1, NULL, NULL, err) &&
+                return resect_edit_run(m, "edit", &sized, 1, NULL, err) &&
                        rs_trial_note(t, err,
                                "the model was made for pictures of %lldx%lld and set to %dx%d",
                                (long long)v.dims[h], (long long)v.dims[h + 1], t->input.height,

@@ -220,11 +220,11 @@ resect_weights_graph(const resect_weights *w, resect_error *err)
                 return NULL;
         }
         resect_model *m =
-                ask_all(&a) ? resect_edit_create("new", a.settings, a.n, NULL, NULL, err) : NULL;
+                ask_all(&a) ? resect_edit_create("new", a.settings, a.n, NULL, err) : NULL;
         bool named = m && !strncmp(w->info.family, "resnet", 6);
         bool ok = m &&
                   (!named || (m->graph.name = rs_arena_strdup(&m->arena, w->info.family, err))) &&
-                  (net->head || resect_edit_run(m, "strip", &strip, 1, NULL, NULL, err)) &&
+                  (net->head || resect_edit_run(m, "strip", &strip, 1, NULL, err)) &&
                   (!net->data_norm || add_data_norm(m, err));
         rs_arena_free(&a.arena);
         if (ok)

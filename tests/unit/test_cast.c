@@ -86,7 +86,7 @@ cast(resect_model *m, const char *to, const char *flag, const char *second, cons
         if (second != NULL)
                 s[n++] = (resect_setting){second, value};
         said[0] = '\0';
-        return resect_edit_run(m, "cast", s, n, on_note, NULL, &err);
+        return resect_edit_run(m, "cast", s, n, &(resect_listener){.note = on_note}, &err);
 }
 
 static void
@@ -140,7 +140,7 @@ made(int i, int64_t opset)
                 char text[16];
                 snprintf(text, sizeof text, "%d", (int)opset);
                 const resect_setting s = {"opset", text};
-                if (!resect_edit_run(m, "edit", &s, 1, NULL, NULL, &err)) {
+                if (!resect_edit_run(m, "edit", &s, 1, NULL, &err)) {
                         resect_model_free(m);
                         return NULL;
                 }
@@ -244,7 +244,7 @@ START_TEST(loss_is_counted)
 {
         resect_model *m = made(3, 0);
         const resect_setting canon = {"canon", NULL};
-        CK_OK(resect_edit_run(m, "edit", &canon, 1, NULL, NULL, &err), err);
+        CK_OK(resect_edit_run(m, "edit", &canon, 1, NULL, &err), err);
         rs_tensor *t = NULL;
         for (size_t i = 0; i < m->graph.n_tensors; i++)
                 if (strcmp(m->graph.tensors[i]->name, "layer1.0.conv1.weight") == 0)
@@ -310,7 +310,7 @@ static void
 edit(resect_model *m, const char *name, const char *option, const char *value)
 {
         const resect_setting s = {option, value};
-        CK_OK(resect_edit_run(m, name, &s, 1, NULL, NULL, &err), err);
+        CK_OK(resect_edit_run(m, name, &s, 1, NULL, &err), err);
 }
 
 static const rs_tensor *
@@ -380,7 +380,8 @@ int8(resect_model *m, const char *data, const char *option, const char *value)
 {
         resect_setting s[3] = {{"to", "int8"}, {"calibrate", data}, {option, value}};
         said[0] = '\0';
-        return resect_edit_run(m, "cast", s, option != NULL ? 3 : 2, on_note, NULL, &err);
+        return resect_edit_run(
+                m, "cast", s, option != NULL ? 3 : 2, &(resect_listener){.note = on_note}, &err);
 }
 
 START_TEST(eight_bits)

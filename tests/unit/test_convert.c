@@ -38,9 +38,9 @@ base(bool bottleneck, const char *variant)
                 const resect_setting make[] = {{"name", bottleneck ? "resnet50" : "resnet18"},
                         {"classes", "7"}, {"size", "32"}, {"variant", variant}},
                                      cut = {"after", "layer2"};
-                resect_model *m = resect_edit_create("new", make, 4, NULL, NULL, &err);
+                resect_model *m = resect_edit_create("new", make, 4, NULL, &err);
                 ck_assert_msg(m != NULL, "%s", err.msg);
-                CK_OK(resect_edit_run(m, "truncate", &cut, 1, NULL, NULL, &err), err);
+                CK_OK(resect_edit_run(m, "truncate", &cut, 1, NULL, &err), err);
                 drawn[i].bottleneck = bottleneck;
                 drawn[i].variant = variant;
                 CK_OK(resect_model_write_memory(m, &drawn[i].bytes, &drawn[i].size, &err), err);

@@ -112,7 +112,8 @@ run(resect_model *m, const char *text)
         parse(&l, text);
         l.settings[l.n++] = (resect_setting){"verify", NULL};
         verified = 0;
-        return resect_edit_run(m, l.name, l.settings, l.n, on_note, (void *)text, &err);
+        return resect_edit_run(m, l.name, l.settings, l.n,
+                &(resect_listener){.note = on_note, .ctx = (void *)text}, &err);
 }
 
 static void

@@ -106,8 +106,7 @@ START_TEST(every_allocation_fails)
                 countdown = k;
                 rs_hooks.malloc = failing_malloc;
                 rs_hooks.realloc = failing_realloc;
-                done = resect_edit_run(
-                        m, runs[r].name, runs[r].settings, runs[r].n, NULL, NULL, &err);
+                done = resect_edit_run(m, runs[r].name, runs[r].settings, runs[r].n, NULL, &err);
                 rs_hooks.malloc = malloc;
                 rs_hooks.realloc = realloc;
                 ck_assert_msg(done || err.code == RESECT_NOMEM, "%s, allocation %ld: %s",
@@ -126,7 +125,7 @@ START_TEST(a_new_network_out_of_memory)
         for (long k = 0; k < 400; k += k < 20 ? 1 : 37) {
                 countdown = k;
                 rs_hooks.malloc = failing_malloc;
-                resect_model *m = resect_edit_create("new", s, 2, NULL, NULL, &err);
+                resect_model *m = resect_edit_create("new", s, 2, NULL, &err);
                 rs_hooks.malloc = malloc;
                 ck_assert(m != NULL || err.code == RESECT_NOMEM);
                 resect_model_free(m);
@@ -186,7 +185,7 @@ START_TEST(the_rest_keeps_its_bytes)
         resect_model *m = resect_model_read_memory(bytes, n, NULL, &err);
         ck_assert(before && m);
         CK_OK(resect_model_set_meta(m, "somebody.else", "keeps this", &err), err);
-        CK_OK(resect_edit_run(m, cases[_i].name, &cases[_i].setting, 1, NULL, NULL, &err), err);
+        CK_OK(resect_edit_run(m, cases[_i].name, &cases[_i].setting, 1, NULL, &err), err);
         CK_OK(resect_model_write(m, "test_edit_bytes.onnx", &err), err);
         resect_model *after = resect_model_read("test_edit_bytes.onnx", NULL, &err);
         CK_OK(after != NULL, err);
@@ -238,8 +237,8 @@ START_TEST(wrong_settings)
         const form f = {.blocks = {1, 2}, .width = 2, .size = 16};
         for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
                 resect_model *m = form_make(&f, 1);
-                ck_assert_msg(!resect_edit_run(m, cases[i].name, cases[i].settings, cases[i].n,
-                                      NULL, NULL, &err),
+                ck_assert_msg(!resect_edit_run(
+                                      m, cases[i].name, cases[i].settings, cases[i].n, NULL, &err),
                         "case %zu", i);
                 ck_assert_msg(strstr(err.msg, cases[i].says) != NULL, "case %zu: %s", i, err.msg);
                 ck_assert_msg(

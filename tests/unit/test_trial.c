@@ -708,8 +708,8 @@ START_TEST(mirrors)
                 resect_train_options o;
                 resect_train_defaults(&o);
                 resect_model *m = small_model(false);
-                CK_OK(resect_edit_run(m, "freeze", &(resect_setting){"all-but-head", NULL}, 1, NULL,
-                              NULL, &err),
+                CK_OK(resect_edit_run(
+                              m, "freeze", &(resect_setting){"all-but-head", NULL}, 1, NULL, &err),
                         err);
                 o.epochs = 2;
                 o.batch = 8;
