@@ -276,6 +276,16 @@ retype(casting *k, rs_tensor *t, int32_t dtype, resect_error *err)
         return true;
 }
 
+/* What has been made of v in a type, or NULL. */
+static const char *
+copy_of(const value *v, int32_t want)
+{
+        for (const struct copy *p = v->copies; p != NULL; p = p->next)
+                if (p->dtype == want)
+                        return p->name;
+        return NULL;
+}
+
 /* The name under which an initializer is to be had in a type. The first one asked for is the
  * tensor's own. */
 static const char *
@@ -290,11 +300,11 @@ initializer(casting *k, value *v, int32_t want, resect_error *err)
         }
         if (v->now == want)
                 return v->name;
-        for (struct copy *p = v->copies; p != NULL; p = p->next)
-                if (p->dtype == want)
-                        return p->name;
+        const char *name = copy_of(v, want);
+        if (name != NULL)
+                return name;
         struct copy *p = RS_NEW(&k->s->arena, 1, struct copy, err);
-        const char *name = p != NULL ? typed_name(k, v->name, want, err) : NULL;
+        name = p != NULL ? typed_name(k, v->name, want, err) : NULL;
         rs_tensor *made = name != NULL
                                   ? rs_model_add_tensor(k->s->m, name, want, t->rank, t->dims, err)
                                   : NULL;
@@ -325,11 +335,11 @@ in_type(casting *k, value *v, int32_t want, const rs_node *reader, resect_error 
                 return v->inner;
         if (v->outward == want)
                 return v->name;
-        for (struct copy *p = v->copies; p != NULL; p = p->next)
-                if (p->dtype == want)
-                        return p->name;
+        const char *name = copy_of(v, want);
+        if (name != NULL)
+                return name;
         struct copy *p = RS_NEW(&k->s->arena, 1, struct copy, err);
-        const char *name = p != NULL ? typed_name(k, v->name, want, err) : NULL;
+        name = p != NULL ? typed_name(k, v->name, want, err) : NULL;
         rs_node *n = name != NULL ? add_cast(k, v->inner, name, want, err) : NULL;
         if (n == NULL)
                 return NULL;

@@ -230,16 +230,8 @@ prepare_own(const rs_conv_shape *c, conv *k)
                         s *= (size_t)c->dst.dims[i];
                 k->ahead = (rs_own){RS_OWN_POINT, .point = {n, in, out, s, threads}};
                 k->back = (rs_own){RS_OWN_POINT, .point = {n, out, in, s, threads}};
-                if (c->rank == 4 && (c->stride[0] > 1 || c->stride[1] > 1))
-                        k->ahead.from = k->back.to = (rs_strided){.planes = n * (in / 16),
-                                .bytes = 16 * sizeof(float),
-                                .h = (size_t)c->src.dims[2],
-                                .w = (size_t)c->src.dims[3],
-                                .oh = (size_t)c->dst.dims[2],
-                                .ow = (size_t)c->dst.dims[3],
-                                .step_h = (size_t)c->stride[0],
-                                .step_w = (size_t)c->stride[1],
-                                .threads = threads};
+                if (rs_conv_strided(c, &k->ahead.from))
+                        k->back.to = k->ahead.from;
         }
         if (c->maybe_winograd) {
                 rs_winograd w = {.n = n,

@@ -72,20 +72,3 @@ rs_conv_matrix(const rs_conv_shape *c, int which, rs_launch *direct, rs_launch *
         return matrix(&dense, out, in, false, dnnl_f32, err) &&
                rs_launch_reorder(c->l->dnn, form, &dense, &w, false, err);
 }
-
-bool
-rs_conv_strided(const rs_conv_shape *c, rs_strided *s)
-{
-        if (c->rank != 4 || (c->stride[0] == 1 && c->stride[1] == 1))
-                return false;
-        *s = (rs_strided){.planes = (size_t)c->src.dims[0],
-                .bytes = (size_t)c->src.dims[1] * dnnl_data_type_size(c->src.data_type),
-                .h = (size_t)c->src.dims[2],
-                .w = (size_t)c->src.dims[3],
-                .oh = (size_t)c->dst.dims[2],
-                .ow = (size_t)c->dst.dims[3],
-                .step_h = (size_t)c->stride[0],
-                .step_w = (size_t)c->stride[1],
-                .threads = c->l->p->threads};
-        return true;
-}

@@ -12,12 +12,9 @@
 #define RS_ONEDNN_CONV_MATRIX_H
 
 #include "onednn/conv_shape.h"
-#include "onednn/strided.h"
 
 /* The launches, with the arguments in the order of rs_conv_launch's; form: of the weight, for INPUT. *able: false, and
    nothing is made, when they are not to be had. */
 bool rs_conv_matrix(const rs_conv_shape *c, int which, rs_launch *direct, rs_launch *form, bool *able, resect_error *err) RESECT_MUST;
-/* Of a Conv that *able was told of, what it reads of x; false when that is everything. */
-bool rs_conv_strided(const rs_conv_shape *c, rs_strided *s);
 
 #endif

@@ -177,3 +177,21 @@ rs_conv_launch(const rs_conv_shape *c, int which, dnnl_primitive_desc_t pd, rs_l
                 rs_launch_arg(l, args[which][3], &c->bias);
         return rs_launch_make(c->l->dnn, l, pd, err);
 }
+
+bool
+rs_conv_strided(const rs_conv_shape *c, rs_strided *s)
+{
+        const size_t block = rs_md_block(&c->src); /* what lies together at a position */
+        if (c->rank != 4 || (c->stride[0] == 1 && c->stride[1] == 1))
+                return false;
+        *s = (rs_strided){.planes = (size_t)c->src.dims[0] * ((size_t)c->src.dims[1] / block),
+                .bytes = block * dnnl_data_type_size(c->src.data_type),
+                .h = (size_t)c->src.dims[2],
+                .w = (size_t)c->src.dims[3],
+                .oh = (size_t)c->dst.dims[2],
+                .ow = (size_t)c->dst.dims[3],
+                .step_h = (size_t)c->stride[0],
+                .step_w = (size_t)c->stride[1],
+                .threads = c->l->p->threads};
+        return true;
+}

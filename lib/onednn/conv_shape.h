@@ -5,6 +5,7 @@
 #define RS_ONEDNN_CONV_SHAPE_H
 
 #include "onednn/lower.h"
+#include "onednn/strided.h"
 
 enum { RS_CONV_FORWARD, RS_CONV_INPUT, RS_CONV_WEIGHT, RS_CONV_PRODUCTS };
 
@@ -28,5 +29,7 @@ bool rs_conv_describe(const rs_conv_shape *c, int which, dnnl_primitive_desc_t h
 dnnl_memory_desc_t rs_conv_md(dnnl_primitive_desc_t pd, int which, int side);
 /* A described product as a launch of input, weight, output, bias. Destroys pd. */
 bool rs_conv_launch(const rs_conv_shape *c, int which, dnnl_primitive_desc_t pd, rs_launch *l, resect_error *err) RESECT_MUST;
+/* Of a Conv that maybe_point is true of, in a layout that rs_md_block knows: what it reads of x; false when that is everything. */
+bool rs_conv_strided(const rs_conv_shape *c, rs_strided *s);
 
 #endif
