@@ -121,7 +121,8 @@ const char *
 cli_nearest(const char *word, const char *const *names)
 {
         const char *near = NULL;
-        int best = 3; /* two slips at most, and fewer than the word has letters */
+        /* two slips at most, in a short word one, and fewer than it has letters */
+        int best = strlen(word) > 4 ? 3 : 2;
 
         for (; *names; names++) {
                 int d = distance(word, *names);

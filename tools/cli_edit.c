@@ -29,6 +29,21 @@ show_progress(void *ctx, const char *what, size_t done, size_t total)
         cli_progress(what, (double)done, (double)total, "pictures");
 }
 
+/* Does the message begin with a file that an option names? It is then about that one, not about the
+ * model. */
+static bool
+is_of_option(const char *msg)
+{
+        for (size_t i = 0; i < cli_state()->n_settings; i++) {
+                const char *value = cli_state()->settings[i].value;
+                const size_t n = value ? strlen(value) : 0;
+
+                if (n && !strncmp(msg, value, n) && (msg[n] == ':' || msg[n] == '/'))
+                        return true;
+        }
+        return false;
+}
+
 /* A check that says no has done its work. */
 static bool
 is_verdict(const resect_edit *edit, const resect_error *err)
@@ -94,6 +109,6 @@ cli_edit_main(int argc, char **argv, const char *name)
         resect_model_free(m);
         free(settings);
         if (status == 2)
-                cli_fail(path && strcmp(path, "-") ? path : NULL, &err);
+                cli_fail(path && strcmp(path, "-") && !is_of_option(err.msg) ? path : NULL, &err);
         return cli_finish(status);
 }

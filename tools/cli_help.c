@@ -128,7 +128,8 @@ cli_print_help(void)
         const cli_tool *t = s->tool;
 
         printf("Usage: %s [OPTION]... %s\n", cli_program(), t->usage);
-        printf("%c%s.\n", toupper((unsigned char)t->brief[0]), t->brief + 1);
+        printf("%c%s%s\n", toupper((unsigned char)t->brief[0]), t->brief + 1,
+                t->brief[strlen(t->brief) - 1] == '?' ? "" : ".");
         each_paragraph(t->description, help_paragraph);
         if (s->n_own) {
                 puts("\nOptions:");

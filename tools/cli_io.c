@@ -147,8 +147,10 @@ resect_model *
 cli_read_model(const char *path)
 {
         resect_error err;
-        resect_model *m = cli_try_model(path, false, &err);
 
+        if (path && !*path)
+                cli_die("the name of the model is empty");
+        resect_model *m = cli_try_model(path, false, &err);
         if (!m)
                 cli_fail(!path || !strcmp(path, "-") ? "standard input" : path, &err);
         return m;
@@ -183,6 +185,34 @@ cli_check_output(const char *path)
                 cli_die("%s: cannot be made: %s: %s", path, folder, strerror(errno));
 }
 
+/* A model finds its external data beside itself alone. One that was written somewhere else than
+ * they are is sound, and of no use until they follow: that is said. */
+static void
+say_left_behind(const resect_model *m, const char *path)
+{
+        const char *slash = strrchr(path, '/'), *missing = NULL;
+        resect_tensor_info t;
+        size_t n = 0;
+
+        for (size_t i = 0; resect_model_tensor(m, i, &t); i++) {
+                struct stat st;
+                char *file;
+
+                if (!t.location)
+                        continue;
+                file = cli_format("%.*s%s", slash ? (int)(slash - path + 1) : 0, path, t.location);
+                if (stat(file, &st)) {
+                        missing = t.location;
+                        n++;
+                }
+                free(file);
+        }
+        if (n)
+                cli_note("%s: the values of %zu tensors are not beside it: move %s there, or make "
+                         "one file first (resect-pack --in)",
+                        path, n, missing);
+}
+
 void
 cli_write_model(resect_model *m)
 {
@@ -197,6 +227,8 @@ cli_write_model(resect_model *m)
                         exit(2); /* the reader left; that is its business */
                 cli_fail(path ? path : "standard output", &err);
         }
+        if (path)
+                say_left_behind(m, path);
 }
 
 int

@@ -294,6 +294,9 @@ run_vectors(void)
         for (int i = 0; i < cli_arg_count(); i++)
                 search(&t, cli_arg(i), 0);
         cli_progress_end();
+        if (!t.n && !t.excluded)
+                cli_die("--vectors: no test was found: want folders with model.onnx and "
+                        "test_data_set_N/");
         qsort(t.list, t.n, sizeof *t.list, by_op);
         if (cli_json()) {
                 json_t *ops = json_object();

@@ -387,6 +387,9 @@ main(int argc, char **argv)
                 cli_die("%s: no residual network was found in it, so that there are no layers to "
                         "look at",
                         cli_arg(0));
+        if (s.patch >= s.in.height && s.patch >= s.in.width)
+                cli_die("--occlude: a patch of %d pixels covers all of a picture of %d x %d",
+                        s.patch, s.in.width, s.in.height);
         if (s.patch && !resect_occlusion_steps(s.in.height < s.in.width ? s.in.height : s.in.width,
                                s.patch, s.stride))
                 cli_die("--occlude: a patch of %d pixels does not fit on a picture of %d x %d",
@@ -397,7 +400,7 @@ main(int argc, char **argv)
         name_outputs(&s);
         choose_outputs(&s);
         see_open_output(&s, cli_value("output"));
-        s.json = json_pack("{s:s,s:s}", "model", cli_arg(0), "family", s.s->family);
+        s.json = json_pack("{s:o,s:s}", "model", cli_json_text(cli_arg(0)), "family", s.s->family);
 
         size_t room = files ? (size_t)cli_arg_count() : most + 1;
         struct see_picture *list = cli_alloc(room < 1000000 ? room : 1000000, sizeof *list);

@@ -128,7 +128,8 @@ show_layer(struct see *s, const struct see_layer *layer, const resect_tensor *t,
                 snprintf(caption, sizeof caption, "%s: %zu of %zu maps of %lld x %lld", layer->name,
                         n, channels, (long long)t->dims[2], (long long)t->dims[3]);
                 snprintf(detail, sizeof detail,
-                        "%zu of its channels do not fire here; %.0f %% of all places do", silent,
+                        "%zu of its %zu channels fire here, at %.0f %% of all places",
+                        channels - silent, channels,
                         100 * (double)lit / (double)(channels * plane));
                 see_picture_out(s, file, rgb, h, w, caption, detail);
                 free(rgb);

@@ -89,7 +89,10 @@ static const cli_tool tool = {
                 "with 130. With --state the same "
                 "command goes on where it was, to the same bits as a run that was never "
                 "interrupted. A loss or gradient that is not "
-                "finite ends the run with status 2; the best weights before it are still written.",
+                "finite ends the run with status 2; the best weights before it are still "
+                "written.\n\n"
+                "With --json what came out goes to standard output, and the model to -o; --log has "
+                "every step and epoch.",
         .examples = "resect-tune flowers.onnx photos/ -o tuned.onnx\n"
                     "resect-tune flowers.onnx photos/ --epochs 30 --patience 5 --metric balanced "
                     "--state run.state -o tuned.onnx\n"
@@ -341,6 +344,8 @@ train(resect_model *m, const resect_data *d, const resect_train_options *o, cons
         if (!resect_model_seal(m, &sealed))
                 cli_fail(NULL, &sealed);
         cli_write_model(m);
+        if (cli_json())
+                tune_print_result(&result, ok);
         if (result.kept && result.validated)
                 cli_note("kept epoch %zu of %zu: validation top-1 %.1f %%, loss %.4f",
                         result.best_epoch, result.epochs, 100 * result.best.top1, result.best.loss);
@@ -358,6 +363,8 @@ main(int argc, char **argv)
 {
         cli_start(&tool, argc, argv);
         bool find_lr = cli_given("find-lr");
+        if (cli_json() && !find_lr && !cli_output())
+                cli_die("--json: the model needs a file, -o FILE");
         resect_model *m = cli_read_model(cli_arg(0));
         resect_data *d = cli_open_data(
                 cli_arg(1), (resect_data_options){.val = cli_real("val", find_lr ? 0 : 0.2, 0, 0.9),

@@ -16,6 +16,7 @@ struct tune_log {
 resect_train_events tune_events(struct tune_log *log);
 bool tune_on_point(void *ctx, const resect_train_step *s); /* with --find-lr */
 void tune_log_close(struct tune_log *log);
+void tune_print_result(const resect_train_result *r, bool whole); /* as JSON; whole: no run that was cut short */
 void tune_print_rates(const resect_lr_point *p, size_t n, double suggestion);
 
 #endif

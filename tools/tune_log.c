@@ -160,6 +160,16 @@ tune_events(struct tune_log *log)
 }
 
 void
+tune_print_result(const resect_train_result *r, bool whole)
+{
+        cli_print_json(json_pack("{s:b,s:b,s:I,s:I,s:o,s:o}", "whole", (int)whole, "stopped_early",
+                (int)r->stopped_early, "steps", (json_int_t)r->steps, "epochs",
+                (json_int_t)r->epochs, "best_epoch",
+                r->kept ? json_integer((json_int_t)r->best_epoch) : json_null(), "validation",
+                r->kept && r->validated ? scores_json(&r->best) : json_null()));
+}
+
+void
 tune_print_rates(const resect_lr_point *p, size_t n, double suggestion)
 {
         if (cli_json()) {

@@ -246,6 +246,8 @@ run(rs_surgery *s, resect_error *err)
                         "what? --bn folds BatchNormalization, --unfold puts it back");
         if (!unfold && (rs_given(s, "data") || rs_given(s, "samples")))
                 return rs_fail(err, RESECT_ARG, "--data and --samples belong to --unfold");
+        if (rs_given(s, "samples") && !rs_given(s, "data"))
+                return rs_fail(err, RESECT_ARG, "--samples belongs to --data");
         s->tolerance = 1e-4;
         if (eval && !evaluate(s, err))
                 return false;

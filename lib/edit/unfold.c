@@ -211,7 +211,7 @@ calibrate(rs_surgery *s, const char *path, site *sites, size_t n, resect_error *
         resect_input in;
         resect_data *d = resect_data_open(path, &o, err);
         bool ok = d != NULL && resect_input_of(s->m, &in, NULL, err) &&
-                  measure(s, d, RESECT_ALL, &in, sites, n, (size_t)samples, err);
+                  (n == 0 || measure(s, d, RESECT_ALL, &in, sites, n, (size_t)samples, err));
         resect_data_free(d);
         return ok;
 }
@@ -316,7 +316,10 @@ put_back(rs_surgery *s, const site *sites, size_t n, resect_error *err)
         for (size_t i = 0; i < n; i++)
                 if (!insert(s, &sites[i], err))
                         return false;
-        rs_note(s, "put %zu BatchNormalization back", n);
+        if (n == 0)
+                rs_note(s, "no Conv lacks its BatchNormalization: nothing to put back");
+        else
+                rs_note(s, "put %zu BatchNormalization back", n);
         return rs_graph_prune(s->m, err) && rs_model_store_frozen(s->m, err);
 }
 
@@ -327,8 +330,7 @@ rs_unfold(rs_surgery *s, resect_error *err)
         size_t n;
         const char *data = rs_setting(s, "data");
         return rs_prove_outputs(s, err) && find_sites(s, &sites, &n, err) &&
-               (data == NULL || n == 0 || calibrate(s, data, sites, n, err)) &&
-               put_back(s, sites, n, err);
+               (data == NULL || calibrate(s, data, sites, n, err)) && put_back(s, sites, n, err);
 }
 
 bool

@@ -198,6 +198,16 @@ read_model(rs_reader *r, rs_span bytes)
         return rs_reader_graph(r, graph);
 }
 
+/* A few words, a table, a script: it begins with nothing but letters and line ends. */
+static bool
+is_text(rs_span s)
+{
+        for (size_t i = 0; i < s.size && i < 64; i++)
+                if ((s.data[i] < ' ' && !memchr("\t\n\r", s.data[i], 3)) || s.data[i] > '~')
+                        return false;
+        return true;
+}
+
 /* What people hand over in place of a model, told by its first bytes; NULL when these say nothing.
  */
 static const char *
@@ -221,7 +231,7 @@ something_else(rs_span s)
                         memcmp(s.data + kinds[i].at, kinds[i].bytes, n) == 0)
                         return kinds[i].what;
         }
-        return NULL;
+        return is_text(s) ? "text" : NULL;
 }
 
 static void

@@ -59,6 +59,8 @@ refuses resect-head --labels twice.txt trunk.onnx
 says 'twice.txt:3: a stands there twice'
 refuses resect-head --classes 4 --labels flowers.txt trunk.onnx
 says '3 labels'
+refuses resect-head --labels missing trunk.onnx
+says 'resect-head: missing: No such file' # that file, not the model
 
 # Frozen: for ONNX Runtime, one JSON object; running statistics are never to be trained.
 status 0 resect-freeze --for ort flowers.onnx
@@ -80,6 +82,10 @@ status 0 resect-fold --unfold --verify folded.onnx -o unfolded.onnx
 says 'put 10'
 refuses resect-fold small.onnx
 refuses resect-fold --bn --unfold small.onnx
+refuses resect-fold --unfold --samples 5 folded.onnx
+says '--samples belongs to --data'
+refuses resect-fold --unfold --data missing small.onnx -o x.onnx # though there is nothing to measure
+says 'resect-fold: missing: No such file'
 refuses resect-truncate --drop layer2.0 small.onnx
 says 'these can go: layer1.0, layer1.1, layer2.1'
 status 0 resect-truncate --drop layer1.1 --verify small.onnx -o dropped.onnx
@@ -108,6 +114,12 @@ cp packed.onnx late.onnx
 printf 'rubbish' >>small.data
 status 0 resect-pack --check late.onnx
 says '7 that belong to no tensor'
+mkdir elsewhere
+status 0 resect-freeze --all-but-head packed.onnx -o elsewhere/frozen.onnx
+says 'tensors are not beside it: move small.data there'
+cp small.data elsewhere
+status 0 resect-freeze --all-but-head packed.onnx -o elsewhere/frozen.onnx
+check 'now they are' sh -c '! grep -q beside "$1"' sh "$T/err"
 head -c 5000 small.data >cut && mv cut small.data
 refuses resect-pack --in packed.onnx
 status 1 resect-pack --check packed.onnx # a check that says no

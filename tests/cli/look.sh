@@ -34,6 +34,14 @@ says 'resect-freeze --until layer2'
 check 'layer2 is frozen' grep -q '^layer2 .*frozen$' "$T/out"
 check 'layer3 is not' sh -c "! grep -q '^layer3 .*frozen' '$T/out'"
 status 0 sh -c 'resect-info <"$0"' "$T/a.onnx"
+echo 'no model, but words' >"$T/text"
+refuses resect-info "$T/text"
+says 'not an ONNX model, but text'
+refuses resect-info ''
+says 'the name of the model is empty'
+mkdir "$T/none"
+refuses resect-run --vectors "$T/none"
+says 'no test was found'
 
 # check
 status 0 resect-check "$T/a.onnx"

@@ -52,6 +52,14 @@ differs --classes 1
 check 'the class that was asked for' test "$(grep -c '"output": 1' "$T/out")" -ge 2
 differs --occlude 16,8
 check 'three by three places' test "$(grep -c '"patch": 16' "$T/out")" -eq "$(grep -c '"stride": 8' "$T/out")"
+# shellcheck disable=SC2086
+refuses resect-see "$M" $D --occlude 32
+says 'a patch of 32 pixels covers all of a picture of 32 x 32'
+odd=$(printf '%s/caf\351.onnx' "$T") # no UTF-8
+cp "$M" "$odd"
+# shellcheck disable=SC2086
+status 0 resect-see "$odd" $D --pictures 1 --json
+says 'caf\\xe9.onnx"'
 differs --top 1
 differs --split val --val 0.5
 differs --input mean=0,0,0

@@ -64,6 +64,7 @@ for tool in $tools; do
         check "$tool: the man page is what it says of itself" cmp "$T/out" "$RESECT_BUILD/tools/$tool.1"
         status 0 "$tool" --help
         says "Usage: $tool [OPTION]..."
+        check "$tool: its second line is a sentence" sh -c "sed -n 2p '$T/out' | grep -q '[a-z)][.?]\$'"
         check "$tool --help fits 80 columns" awk 'length > 80 && !/\$|--/ { print; bad = 1 } END { exit bad }' "$T/out"
         sed -n 's/^  \(-., \)\{0,1\}--\([a-z0-9-]*\).*/\2/p' "$T/out" >"$T/options"
         check "$tool has options" test -s "$T/options"

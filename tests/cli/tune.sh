@@ -30,6 +30,15 @@ status 0 tune --kernels reference -o "$T/b.onnx" --quiet
 tune --kernels reference --threads 4 --quiet >"$T/c.onnx"
 same "$T/b.onnx" "$T/c.onnx"
 
+refuses tune --json
+says "needs a file, -o FILE"
+status 0 tune -o "$T/b.onnx" --json --log "$T/b.jsonl"
+best=$(sed -n 's/^{"epoch":\([0-9]*\),.*"best":true.*/\1/p' "$T/b.jsonl" | tail -1)
+loss=$(sed -n 's/.*"validation":{"n":[0-9]*,"loss":\([0-9.]\{7\}\).*"best":true.*/\1/p' "$T/b.jsonl" | tail -1)
+check "--json says which epoch was kept: $best" grep -q "\"best_epoch\": $best,\$" "$T/out"
+check "and how good it was: $loss" grep -q "\"loss\": $loss" "$T/out"
+same "$T/a.onnx" "$T/b.onnx"
+
 # Judging: text, JSON, thresholds.
 status 0 resect-eval "$T/a.onnx" "$T/data" --val 0.3
 says "balanced accuracy"

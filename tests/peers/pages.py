@@ -38,7 +38,7 @@ def see(d):
     words = [f"Over {d['study']['pictures']} pictures"]
     for picture in d["pictures"]:
         words += [picture["name"], f"{100 * picture['predicted']['probability']:.1f} %"]
-        words += [f"{l['silent']} of its channels do not fire here; {100 * l['active']:.0f} %" for l in picture["layers"]]
+        words += [f"{l['channels'] - l['silent']} of its {l['channels']} channels fire here, at {100 * l['active']:.0f} %" for l in picture["layers"]]
     return rows, words
 
 

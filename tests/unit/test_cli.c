@@ -211,6 +211,7 @@ START_TEST(nearest)
         ck_assert_ptr_null(cli_nearest("q", names));
         ck_assert_ptr_null(cli_nearest("", names));
         ck_assert_ptr_null(cli_nearest("unrelated", names));
+        ck_assert_ptr_null(cli_nearest("hood", names)); /* two slips in four letters */
         ck_assert_ptr_null(cli_nearest("a-name-longer-than-any-that-is-known", names));
 }
 END_TEST
