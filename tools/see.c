@@ -164,6 +164,10 @@ find_ends(struct see *s)
         else if (!s->cam.name)
                 cli_die("%s: no pool was found, so --layer must say which maps Grad-CAM looks at",
                         cli_arg(0));
+        if (s->cam.name && !s->s->trainable)
+                cli_note(
+                        "an operator of the model has no gradient (resect-info): Grad-CAM may find "
+                        "nothing; --occlude needs none");
         if (!s->classes && !s->cam.name)
                 cli_note("the model ends in %s, not in classes: Grad-CAM is left out%s",
                         maps ? "maps" : "features",

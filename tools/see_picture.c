@@ -334,7 +334,7 @@ place_text(json_t *one)
         char *t = text[next++ % 4];
         json_t *peak = one ? json_object_get(one, "peak") : NULL;
         if (!json_is_object(peak))
-                return "";
+                return one ? "nowhere" : "";
         snprintf(t, sizeof *text, "%.0f, %.0f", json_number_value(json_object_get(peak, "x")),
                 json_number_value(json_object_get(peak, "y")));
         return t;

@@ -499,7 +499,8 @@ refuse(const casting *k, resect_error *err)
                 const int since = rs_cast_since(n, k->c->to);
                 if (rs_cast_quantised(n))
                         return rs_fail(err, RESECT_UNSUPPORTED,
-                                "the model is quantised already: %s (%s)", rs_node_title(n), n->op);
+                                "the model is of 8 bits already: %s (%s); take the one from before",
+                                rs_node_title(n), n->op);
                 if (!rs_node_subgraph_names(n, &k->s->arena, &names, &count, err))
                         return false;
                 if (count != 0)

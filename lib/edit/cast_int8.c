@@ -437,7 +437,8 @@ refuse(const job *k, resect_error *err)
                 const rs_node *n = g->nodes[i];
                 if (rs_cast_quantised(n))
                         return rs_fail(err, RESECT_UNSUPPORTED,
-                                "the model is quantised already: %s (%s)", rs_node_title(n), n->op);
+                                "the model is of 8 bits already: %s (%s); take the one from before",
+                                rs_node_title(n), n->op);
                 const rs_link *l =
                         rs_is_op(n, "BatchNormalization") ? rs_index_find(&k->ix, n->in[0]) : NULL;
                 norms += l != NULL && l->n_uses == 1 &&

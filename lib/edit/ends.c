@@ -8,8 +8,8 @@
 
 #include "tensor/dtype.h"
 
-/* "features", "resnetv24_pool1_fwd", "avgpool/Mean:0": yes. "190", "/Flatten_output_0",
- * "onnx::Gemm_188", "": no. */
+/* "features", "resnetv24_pool1_fwd", "avgpool/Mean:0": yes. "190", "190_dequantized",
+ * "/Flatten_output_0", "onnx::Gemm_188", "": no. */
 static bool
 sane(const char *name)
 {
@@ -20,7 +20,8 @@ sane(const char *name)
                         return false;
                 letter |= alpha;
         }
-        return letter && name[0] != '/' && strncmp(name, "onnx::", 6) != 0 && strlen(name) <= 128;
+        return letter && name[0] != '/' && !(name[0] >= '0' && name[0] <= '9') &&
+               strncmp(name, "onnx::", 6) != 0 && strlen(name) <= 128;
 }
 
 static bool
@@ -210,11 +211,27 @@ linear(rs_surgery *s, const char *x, int64_t from, int64_t to, const char *name,
         return n->out[0];
 }
 
+/* Features of a model that was cast to another float type, as the fresh classifier's float32. */
+static const char *
+single(rs_surgery *s, const char *x, resect_error *err)
+{
+        rs_type t;
+        if (!type_of(s, x, &t, err))
+                return NULL;
+        if (t.dtype != RESECT_FLOAT16 && t.dtype != RESECT_BFLOAT16 && t.dtype != RESECT_DOUBLE)
+                return x;
+        const char *name = rs_model_fresh_name(s->m, "features_fp32", err);
+        rs_node *n = name != NULL ? rs_build(s, "Cast", name, name, err, x, NULL) : NULL;
+        return n != NULL && rs_node_set_int(s->m, n, "to", RESECT_FLOAT, err) ? name : NULL;
+}
+
 bool
 rs_head_attach(rs_surgery *s, const char *features, int64_t channels, rs_head_spec *spec,
         resect_error *err)
 {
-        const char *x = features;
+        const char *x = single(s, features, err);
+        if (x == NULL)
+                return false;
         for (size_t i = 0; i < spec->n_hidden; i++) {
                 char name[32];
                 snprintf(name, sizeof name, "hidden%zu", i + 1);

@@ -317,7 +317,8 @@ put_back(rs_surgery *s, const site *sites, size_t n, resect_error *err)
                 if (!insert(s, &sites[i], err))
                         return false;
         if (n == 0)
-                rs_note(s, "no Conv lacks its BatchNormalization: nothing to put back");
+                rs_note(s, "nothing to put back: no Conv with float weights lacks its "
+                           "BatchNormalization");
         else
                 rs_note(s, "put %zu BatchNormalization back", n);
         return rs_graph_prune(s->m, err) && rs_model_store_frozen(s->m, err);

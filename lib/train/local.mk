@@ -15,4 +15,5 @@ libcore_la_SOURCES += \
 	lib/train/state.c lib/train/state.h \
 	lib/train/step.c \
 	lib/train/trainer.c \
-	lib/train/untie.c
+	lib/train/untie.c \
+	lib/train/untrained.c

@@ -76,10 +76,15 @@ measure_reads(rs_net *net, resect_error *err)
 {
         for (size_t i = 0; i < net->n_reads; i++) {
                 const resect_tensor *t = &net->reads[i].tensor;
-                if (t->dtype != RESECT_FLOAT || t->rank < 1 || t->dims[0] != (int64_t)net->batch)
+                if (t->dtype != RESECT_FLOAT)
                         return rs_fail(err, RESECT_UNSUPPORTED,
-                                "%s: the frozen part ends in a value that is not one float32 row "
-                                "for each picture",
+                                "%s is %s where training would begin, and only float32 is trained "
+                                "(resect-cast --to fp32)",
+                                net->reads[i].name, resect_dtype_name(t->dtype));
+                if (t->rank < 1 || t->dims[0] != (int64_t)net->batch)
+                        return rs_fail(err, RESECT_UNSUPPORTED,
+                                "%s: the frozen part ends in a value that is not one row for "
+                                "each picture",
                                 net->reads[i].name);
                 net->row[i] = (size_t)resect_tensor_count(t) / net->batch;
                 for (int k = 2; k < t->rank; k++)
@@ -153,8 +158,8 @@ rs_net_make(rs_net *net, resect_model *m, const resect_data *d, const resect_tra
                                                : false;
         if (!rs_exec_parameters(net->train.exec)->n_pieces)
                 return rs_fail(err, RESECT_UNSUPPORTED,
-                        "nothing to train: every weight is frozen (resect-freeze --thaw) or there "
-                        "is none");
+                        "nothing to train: every weight is frozen (resect-freeze --thaw) or no "
+                        "float32, or there is none");
         net->full = rs_alloc_aligned(net->in.shape.size, err);
         for (size_t i = 0; i < net->n_reads; i++) {
                 net->pads[i] = rs_alloc_aligned(net->reads[i].tensor.size, err);

@@ -98,6 +98,21 @@ match_classes(rs_run *r, resect_error *err)
         return true;
 }
 
+static bool
+tell_untrained(const rs_run *r, resect_error *err)
+{
+        const rs_tensor *first;
+        size_t n;
+        if (!rs_untrained(r->m, &first, &n, err))
+                return false;
+        if (n)
+                rs_run_note(r,
+                        "%zu weights stay as they are, because only float32 is trained: %s is %s "
+                        "(train before casting, or resect-cast --to fp32)",
+                        n, first->name, resect_dtype_name((resect_dtype)first->dtype));
+        return true;
+}
+
 void
 rs_run_free(rs_run *r)
 {
@@ -140,7 +155,8 @@ rs_run_make(rs_run *r, resect_model *m, const resect_data *d, const resect_train
                         r, "%zu tensors that layers share have become copies of their own", copies);
         if ((o->thaw_every || o->n_part_rates) && !rs_stages_make(&r->stages, m, err))
                 return false;
-        if (!rs_phase_enter(r, 0, err) || !match_classes(r, err) || !weigh_classes(r, err))
+        if (!rs_phase_enter(r, 0, err) || !match_classes(r, err) || !weigh_classes(r, err) ||
+                !tell_untrained(r, err))
                 return false;
         r->steps = steps_of_epoch(r);
         return rs_schedule_make(&r->schedule, o, r->steps, err);

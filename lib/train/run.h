@@ -84,6 +84,10 @@ bool rs_run_step(rs_run *r, double lr, rs_stepped *out, resect_error *err) RESEC
 
 void rs_run_note(const rs_run *r, const char *fmt, ...) RESECT_PRINTF(2, 3);
 
+/* untrained.c: weights of Conv, Gemm, MatMul and their 8-bit relatives that are not frozen and yet cannot be trained, because they
+   are no float32: how many, and the first (NULL: none). */
+bool rs_untrained(resect_model *m, const rs_tensor **first, size_t *n, resect_error *err) RESECT_MUST;
+
 /* untie.c: gives every layer tensors of its own. The model computes what it did before. */
 bool rs_untie(resect_model *m, size_t *copies, resect_error *err) RESECT_MUST;
 

@@ -12,6 +12,7 @@
 #include "model/model.h"
 #include "resect/edit.h"
 #include "resect/look.h"
+#include "train/run.h"
 
 enum { MOST_ARMS = 64, MOST_SEEDS = 1000, MOST_LISTED = 64, MOST_JOBS = 64 };
 
@@ -181,6 +182,15 @@ prepare_model(resect_trial *t, resect_model *m, resect_error *err)
                                 "what the model records as frozen was thawed: each arm freezes its "
                                 "own")))
                 return false;
+        const rs_tensor *first;
+        size_t untrained;
+        if (!rs_untrained(m, &first, &untrained, err))
+                return false;
+        if (untrained)
+                return rs_fail(err, RESECT_UNSUPPORTED,
+                        "%zu weights are no float32, and cannot be trained: %s is %s (take the "
+                        "model from before it was cast, or resect-cast --to fp32)",
+                        untrained, first->name, resect_dtype_name((resect_dtype)first->dtype));
         if (v.rank == 4 && ((v.dims[h] > 0 && v.dims[h] != t->input.height) ||
                                    (v.dims[h + 1] > 0 && v.dims[h + 1] != t->input.width)))
                 return resect_edit_run(m, "edit", &sized, 1, NULL, err) &&

@@ -142,8 +142,15 @@ take_conv(struct finding *f, const rs_node *n, const char *prefix, rs_unit *u)
 {
         const resect_anatomy *a = f->set->anatomy;
         rs_tensor *w = rs_anatomy_initializer(a, n, rs_weight_slot(n));
-        if (!w)
+        if (!w) {
+                const rs_link *l = rs_index_find(&a->index, n->in[rs_weight_slot(n)]);
+                if (l && l->maker && strcmp(l->maker->op, "DequantizeLinear") == 0)
+                        return rs_fail(f->err, RESECT_UNSUPPORTED,
+                                "%s: its weights are of 8 bits, and files of weights hold float "
+                                "ones: take the model from before it was quantised",
+                                prefix);
                 return true; /* it is computed; what needs it will miss it */
+        }
         u->conv_node = (rs_node *)(uintptr_t)n;
         u->weight_to = w;
         if (!(u->weight = entry_of(f, w, prefix, "weight")))

@@ -40,6 +40,13 @@ status 0 resect-cast --to bf16 --keep head 22.onnx -o brain.onnx
 says 'head            float32'
 says 'layer1.0.conv1  bfloat16'
 
+# What follows a cast is valid again: a fresh classifier is float32, behind a Cast. Training leaves the rest as it is, and says so.
+for cut in 'resect-truncate --after layer1.0' 'resect-head --replace --classes 4'; do
+        $cut --quiet half.onnx -o cut.onnx
+        status 0 resect-check cut.onnx
+        status 0 resect-run cut.onnx --random 1 --repeat 1
+done
+
 # Reports: TSV and JSON; on pictures.
 status 0 resect-cast --to fp16 --report r.tsv small.onnx -o half.onnx
 check 'the table is in the file' test "$(head -1 r.tsv | cut -f1-6)" = "$(printf 'layer\top\ttype\tlargest\tmax_error\trelative_error')"
@@ -54,6 +61,13 @@ mkdir data
 resect-edit --channels 1 --quiet small.onnx -o grey.onnx
 status 0 resect-cast --to fp16 --check data --samples 8 grey.onnx -o half.onnx
 says 'of 8 (on 8 pictures)'
+refuses resect-tune half.onnx data --by-index --epochs 1 --val 0 -o x.onnx
+says 'only float32 is trained (resect-cast --to fp32)'
+resect-head --replace --classes 3 --quiet half.onnx -o headed.onnx
+status 0 sh -c 'resect-freeze --all-but-head headed.onnx | resect-tune - data --by-index --epochs 1 --val 0 -o x.onnx'
+refuses resect-trial half.onnx data --seeds 1
+says '8 weights are no float32'
+rm x.onnx
 
 # Eight bits: folded first, calibrated, measured; the form is known again.
 refuses resect-cast --to int8 --calibrate data grey.onnx -o x.onnx
@@ -73,9 +87,15 @@ same q1.onnx q2.onnx
 status 0 resect-cast --to int8 --calibrate data --percentile 99 --keep head --no-report folded.onnx -o int8.onnx
 says '7 layers are int8, 1 stay float32'
 refuses resect-cast --to int8 --calibrate data int8.onnx -o x.onnx
-says 'quantised already'
+says 'of 8 bits already'
+resect-head --replace --classes 3 --quiet int8.onnx -o headed.onnx
+status 0 resect-tune headed.onnx data --by-index --epochs 1 --val 0 -o x.onnx
+says '7 weights stay as they are, because only float32 is trained: conv1.weight_quantized is int8'
+rm x.onnx
+refuses resect-convert --to npz int8.onnx -o x.npz
+says 'conv1: its weights are of 8 bits'
 refuses resect-cast --to fp16 int8.onnx -o x.onnx
-says 'quantised already'
+says 'of 8 bits already'
 refuses resect-cast --to int8 folded.onnx -o x.onnx
 says '--calibrate DATA'
 refuses resect-cast --to int8 --calibrate data --percentile 0.1 folded.onnx -o x.onnx

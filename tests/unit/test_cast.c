@@ -421,7 +421,7 @@ START_TEST(eight_bits)
                 products += check_product(m, old, m->graph.nodes[i]);
         ck_assert_msg(products >= 5, "form %d: %zu Convs", _i, products);
         ck_assert(!int8(m, folder, NULL, NULL));
-        ck_assert_msg(strstr(err.msg, "quantised already") != NULL, "%s", err.msg);
+        ck_assert_msg(strstr(err.msg, "of 8 bits already") != NULL, "%s", err.msg);
         resect_model_free(m);
         /* A part of it, and less than the whole range. */
         m = resect_model_read_memory(bytes, n, NULL, &err);
@@ -449,7 +449,7 @@ START_TEST(refusals)
         const form int8 = {.blocks = {1, 1}, .bn = BN_FOLDED, .quant = QUANT_QDQ};
         resect_model *m = form_make(&int8, 1);
         ck_assert(!cast(m, "fp16", NULL, NULL, NULL));
-        ck_assert_msg(strstr(err.msg, "quantised already") != NULL, "%s", err.msg);
+        ck_assert_msg(strstr(err.msg, "of 8 bits already") != NULL, "%s", err.msg);
         resect_model_free(m);
         m = made(1, 0);
         ck_assert(!cast(m, "bf16", NULL, NULL, NULL));
