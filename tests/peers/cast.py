@@ -4,7 +4,10 @@
 schema FILE.c: the table of types in lib/edit/cast_types.c.
 half A B, bfloat A B: B's weights are A's, rounded to the nearest, ties to even, bit for bit. back A B: they are A's, through
 float16. int8 A B FOLDER P: the scale of each value is that of its range, at the percentile P, in FOLDER, where A's values are as
-NAME.npy. B passes the checker."""
+NAME.npy. B passes the checker. apart A B FOLDER: B is A cut at every QuantizeLinear, each piece being given the bytes in
+FOLDER. steps OURS THEIRS: what the pieces make of them, in two folders, is the same within one step of the quantisation."""
+import glob
+import os
 import re
 import sys
 import numpy as np
@@ -98,5 +101,30 @@ def int8(before, after, dump, percentile):
     return n < 10
 
 
+def apart(before, after, given):
+    a = onnx.load(before)
+    for q in a.graph.node:
+        if q.op_type == "QuantizeLinear":
+            name = q.output[0]
+            q.output[0] = f"{name}_made"
+            info = onnx.helper.make_tensor_value_info
+            a.graph.output.append(info(q.output[0], onnx.TensorProto.UINT8, None))
+            a.graph.input.append(info(name, onnx.TensorProto.UINT8, np.load(f"{given}/{name}.npy").shape))
+    onnx.save(a, after)
+
+
+def steps(ours, theirs):
+    files = glob.glob(f"{theirs}/*_made.npy")
+    other = numbers = 0
+    for f in files:
+        x, y = (np.load(p).astype(int) for p in (f"{ours}/{os.path.basename(f)}", f))
+        d = np.abs(x - y)
+        if x.shape != y.shape or d.max() > 1:
+            sys.exit(f"{os.path.basename(f)}: {d.max()} steps apart at most, {(d > 1).sum()} of {d.size} by more than one")
+        other, numbers = other + d.sum(), numbers + d.size
+    print(f"steps: {numbers} bytes in {len(files)} layers, {other} of them one step apart, none more")
+    return len(files) < 30 or other > numbers / 1000
+
+
 mode, args = sys.argv[1], sys.argv[2:]
-sys.exit(bool(schema(*args) if mode == "schema" else int8(*args[:3], float(args[3])) if mode == "int8" else rounded(mode, *args)))
+sys.exit(bool(schema(*args) if mode == "schema" else apart(*args) if mode == "apart" else steps(*args) if mode == "steps" else int8(*args[:3], float(args[3])) if mode == "int8" else rounded(mode, *args)))
