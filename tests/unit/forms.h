@@ -75,6 +75,9 @@ typedef struct form {
  * test on failure. */
 resect_model *form_make(const form *f, uint64_t seed);
 
+/* n grey pictures of side x side, of three classes, in IDX files in a folder that is there. */
+void form_pictures(const char *folder, unsigned n, unsigned side);
+
 void form_quantise(resect_model *m, enum form_quant how);
 
 #endif

@@ -281,32 +281,6 @@ START_TEST(layers_are_kept)
 END_TEST
 
 static void
-big_endian(FILE *f, unsigned v)
-{
-        for (int shift = 24; shift >= 0; shift -= 8)
-                fputc((int)(v >> shift & 255), f);
-}
-
-/* Grey pictures in IDX files, in a folder that is there. */
-static void
-write_pictures(const char *folder, unsigned n, unsigned side)
-{
-        char path[128];
-        snprintf(path, sizeof path, "%s/train-images-idx3-ubyte", folder);
-        FILE *f = fopen(path, "wb");
-        big_endian(f, 0x803), big_endian(f, n), big_endian(f, side), big_endian(f, side);
-        for (unsigned i = 0; i < n * side * side; i++)
-                fputc((int)((i * 2654435761U >> 13) % 256), f);
-        fclose(f);
-        snprintf(path, sizeof path, "%s/train-labels-idx1-ubyte", folder);
-        f = fopen(path, "wb");
-        big_endian(f, 0x801), big_endian(f, n);
-        for (unsigned i = 0; i < n; i++)
-                fputc((int)(i % 3), f);
-        fclose(f);
-}
-
-static void
 edit(resect_model *m, const char *name, const char *option, const char *value)
 {
         const resect_setting s = {option, value};
@@ -393,7 +367,7 @@ START_TEST(eight_bits)
                 return;
         char folder[] = "/tmp/test_cast_XXXXXX", path[128];
         ck_assert_ptr_nonnull(mkdtemp(folder));
-        write_pictures(folder, 8, 16);
+        form_pictures(folder, 8, 16);
         resect_model *m = made(_i, 0);
         edit(m, "edit", "channels", "1");
         edit(m, "edit", "canon", NULL);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "base/mem.h"
 #include "forms.h"
+#include "resect/data.h"
 #include "resect/edit.h"
 
 static resect_error err;
@@ -116,6 +117,63 @@ START_TEST(every_allocation_fails)
         unlink("test_edit_oom.data");
         ck_assert_int_gt(k, 1);
         free(bytes);
+}
+END_TEST
+
+/* Allocations that opening DATA takes, which comes first; they are not what is tested here. */
+static long
+opening(const char *folder)
+{
+        const resect_data_options o = {0};
+        countdown = 1 << 20;
+        rs_hooks.malloc = failing_malloc;
+        rs_hooks.realloc = failing_realloc;
+        resect_data *d = resect_data_open(folder, &o, &err);
+        rs_hooks.malloc = malloc;
+        rs_hooks.realloc = realloc;
+        CK_OK(d != NULL, err);
+        resect_data_free(d);
+        return (1 << 20) - countdown;
+}
+
+/* Pictures are read, and the model run on them. */
+START_TEST(eight_bits_out_of_memory)
+{
+        const form f = {.blocks = {1}, .width = 2, .size = 16, .classes = 3, .bn = BN_FOLDED};
+        const resect_setting grey = {"channels", "1"};
+        char folder[] = "/tmp/test_edit_oom_XXXXXX", path[128];
+        ck_assert_ptr_nonnull(mkdtemp(folder));
+        form_pictures(folder, 2, 16);
+        const resect_setting settings[] = {
+                {"to", "int8"}, {"calibrate", folder}, {_i == 0 ? "no-report" : "check", folder}};
+        size_t n;
+        unsigned char *bytes = bytes_of(&f, &n);
+        for_ever = true;
+        long k = opening(folder) * (_i == 0 ? 1 : 2), begin = k;
+        for (bool done = false; !done; k += k < begin + 100 ? 1 : 7) {
+                resect_setting s[3];
+                memcpy(s, settings, sizeof s);
+                if (_i == 0)
+                        s[2].value = NULL;
+                resect_model *m = resect_model_read_memory(bytes, n, NULL, &err);
+                CK_OK(m != NULL, err);
+                CK_OK(resect_edit_run(m, "edit", &grey, 1, NULL, &err), err);
+                countdown = k;
+                rs_hooks.malloc = failing_malloc;
+                rs_hooks.realloc = failing_realloc;
+                done = resect_edit_run(m, "cast", s, 3, NULL, &err);
+                rs_hooks.malloc = malloc;
+                rs_hooks.realloc = realloc;
+                ck_assert_msg(done || err.code == RESECT_NOMEM, "allocation %ld: %s", k, err.msg);
+                resect_model_free(m);
+        }
+        ck_assert_int_gt(k, begin + 200);
+        free(bytes);
+        snprintf(path, sizeof path, "%s/train-images-idx3-ubyte", folder);
+        unlink(path);
+        snprintf(path, sizeof path, "%s/train-labels-idx1-ubyte", folder);
+        unlink(path);
+        rmdir(folder);
 }
 END_TEST
 
@@ -256,6 +314,7 @@ main(void)
         TCase *c = tcase_create("all");
         tcase_set_timeout(c, 600);
         tcase_add_loop_test(c, every_allocation_fails, 0, 2 * N_RUNS);
+        tcase_add_loop_test(c, eight_bits_out_of_memory, 0, 2);
         tcase_add_test(c, a_new_network_out_of_memory);
         tcase_add_loop_test(c, the_rest_keeps_its_bytes, 0, 5);
         tcase_add_test(c, wrong_settings);
