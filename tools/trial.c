@@ -270,9 +270,9 @@ print_table(const resect_trial *t, const resect_verdict *v)
                                 resect_say_share(b, x->low), resect_say_share(c, x->high));
                 }
         }
-        printf("test pictures right, mean over %zu seeds and %g %% interval, by part of the "
+        printf("test pictures right, mean over %zu seed%s and %g %% interval, by part of the "
                "training pictures%s\n",
-                v->seeds, 100 * v->level,
+                v->seeds, v->seeds == 1 ? "" : "s", 100 * v->level,
                 edge ? " (* the rate is at the edge of those tried)" : "");
         cli_table_print(table);
 }

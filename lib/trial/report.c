@@ -133,11 +133,12 @@ fill(rs_report *r, const resect_report_options *o, resect_error *err)
         const resect_verdict *v = &r->v->pub;
         char chance[32];
         const char *what = rs_arena_printf(&r->arena, err,
-                "%s%s%zu runs: %zu arms, %zu seeds, %zu parts of the data; judged on %zu test "
+                "%s%s%zu runs: %zu arms, %zu seed%s, %zu part%s of the data; judged on %zu test "
                 "pictures "
                 "of %zu classes, of which the commonest has %s.",
                 o->data ? o->data : "", o->data ? ": " : "", r->v->n_runs, v->arms, v->seeds,
-                v->fractions, v->pictures, v->classes, resect_say_share(chance, v->chance));
+                v->seeds == 1 ? "" : "s", v->fractions, v->fractions == 1 ? "" : "s", v->pictures,
+                v->classes, resect_say_share(chance, v->chance));
         if (!what)
                 return false;
         resect_page_lead(r->page, bound(r, v->headline));
