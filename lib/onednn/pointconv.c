@@ -32,6 +32,7 @@ enum {
         CHUNK = RS_POINT_CHUNK, /* outputs that are done at a time */
         TILE_LEAST = 112,
         TILE_MOST = 224, /* positions, at most */
+        DEPTH = 8,       /* blocks of channels that are done at a time */
         PRODUCTS = 7,
 };
 
@@ -72,9 +73,10 @@ shape_of(const rs_pointconv *p)
         s.tile = tile_for(p->c);
         s.tiles = rs_up(p->s, s.tile);
         s.threads = p->threads < 1 ? 1 : p->threads;
+        s.scratch = s.tile * CHUNK;
         if (s.seven) {
                 s.combined = s.tile / 2 * p->c / 2;
-                s.scratch = 4 * s.combined + 2 * s.tile / 2 * CHUNK;
+                s.scratch = 4 * s.combined + 3 * s.tile / 2 * CHUNK;
         }
         return s;
 }
@@ -183,74 +185,152 @@ moved(rs_point_plane p, size_t positions)
         return p;
 }
 
-/* A product for n positions; next is the one that follows. Its weights come from far away. */
-static void
-multiply(const rs_point_product *of, const rs_point_product *next, size_t n, size_t vectors)
-{
-        const size_t blocks = rs_up(n, RS_POINT_BLOCK);
-        const size_t far = rs_up(16 * vectors, blocks);
+/* The inputs of a tile that will be read later, and how far they have been fetched. */
+typedef struct later {
+        const float *at;               /* [blocks][n][16], blocks `step` floats apart */
+        size_t blocks, step, n, lines; /* lines: at a time */
+        size_t block, done;
+} later;
 
-        for (size_t b = 0; b < blocks; b++) {
-                const size_t first = rs_part(n, b, blocks), end = rs_part(n, b + 1, blocks);
-                const bool last = b + 1 == blocks;
+static later
+later_of(const shape *s, const float *at, size_t n, size_t times)
+{
+        return (later){at, s->ib, s->s * 16, n, rs_up(s->ib * n, times), 0, 0};
+}
+
+static const char *
+fetch_more(later *l, size_t times, size_t *lines)
+{
+        *lines = l->block < l->blocks ? l->lines : 0;
+        const float *at = l->at + (*lines ? l->block * l->step + l->done * 16 : 0);
+        l->done += *lines * times;
+        if (l->done >= l->n) {
+                l->done = 0;
+                l->block++;
+        }
+        return (const char *)at;
+}
+
+/* A product for n positions; next is the one that follows. Its weights come from far away. So many
+ * channels are done at a time as have weights that stay in the first-level cache while the
+ * positions pass by; in between, sums of all positions lie in `sums`. */
+static void
+multiply(const rs_point_product *of, const rs_point_product *next, size_t n, size_t vectors,
+        float *sums, later *after)
+{
+        const size_t blocks = rs_up(n, RS_POINT_BLOCK), passes = rs_up(of->depth, DEPTH);
+        const size_t wide = n / blocks, wider = n % blocks, far = rs_up(16 * vectors, blocks);
+        rs_point_plane start = of->start;
+        const float *x = of->x, *u = of->u;
+        const char *u_next = (const char *)next->u;
+
+        for (size_t pass = 1; pass <= passes; pass++) {
+                const bool ends = pass == passes;
                 rs_point_product p = *of;
-                p.x += first * 16;
-                p.start = moved(of->start, first);
-                p.more = moved(of->more, first);
-                p.also = moved(of->also, first);
-                p.more_also = moved(of->more_also, first);
-                p.y = moved(of->y, first);
-                p.x_next = last ? next->x : of->x + end * 16;
-                p.x_next_step = last ? next->x_step : of->x_step;
-                p.y_next = last ? next->y.at : of->y.at + end * 16;
-                p.y_next_step = last ? next->y.step : of->y.step;
-                p.u_next = (const char *)next->u + b * far * of->depth * 64;
-                p.far = far;
-                rs_point_run(end - first, vectors, &p);
+                p.depth = of->depth / passes + (pass <= of->depth % passes);
+                p.u = u;
+                p.far_lines[0] = far;
+                if (!ends) {
+                        p.y = (rs_point_plane){sums, n * 16};
+                        p.more.at = p.also.at = NULL;
+                        p.bias = NULL;
+                        p.add = p.relu = false;
+                }
+                const rs_point_plane y = p.y;
+                p.x = x;
+                p.start = start;
+                for (size_t b = 0; b < blocks; b++) {
+                        const size_t now = wide + (b < wider);
+                        p.far[0] = u_next;
+                        u_next += far * p.depth * 64;
+                        p.far[1] = fetch_more(after, p.depth, &p.far_lines[1]);
+                        p.x_next = p.x + now * 16;
+                        p.y_next = p.y.at + now * 16;
+                        p.x_next_step = p.x_step;
+                        p.y_next_step = p.y.step;
+                        if (b + 1 == blocks) {
+                                p.x_next = ends ? next->x : x + p.depth * of->x_step;
+                                p.x_next_step = ends ? next->x_step : of->x_step;
+                                p.y_next = ends ? next->y.at : of->y.at;
+                                p.y_next_step = ends ? next->y.step : of->y.step;
+                        }
+                        rs_point_run(now, vectors, &p);
+                        p.x += now * 16;
+                        p.start = moved(p.start, now);
+                        p.more = moved(p.more, now);
+                        p.also = moved(p.also, now);
+                        p.more_also = moved(p.more_also, now);
+                        p.y = moved(p.y, now);
+                }
+                x += p.depth * of->x_step;
+                u += p.depth * 16 * vectors * 16;
+                start = y;
         }
 }
 
-/* Chunks of outputs [from, to) of n positions at `first` of a picture. */
+/* Chunks of outputs [from, to) of a tile: n positions at `first` of a picture. */
+typedef struct piece {
+        size_t picture, first, n, from, to;
+} piece;
+
+/* The tile's inputs. */
+static const float *
+inputs_of(const forward *f, const piece *at)
+{
+        return f->x + (at->picture * f->s.ib * f->s.s + at->first) * 16;
+}
+
+static float *
+outputs_of(const forward *f, const piece *at, size_t block)
+{
+        return f->y + ((at->picture * f->s.ob + block) * f->s.s + at->first) * 16;
+}
+
 static void
-plain(const forward *f, size_t picture, size_t first, size_t n, size_t from, size_t to)
+plain(const forward *f, const piece *at, float *own)
 {
         const shape *s = &f->s;
         rs_point_product p[2];
+        later none = {0};
 
-        for (size_t k = from; k <= to; k++) {
-                const size_t o = k * CHUNK, i = k - from;
-                if (k < to)
-                        p[i % 2] = (rs_point_product){
-                                .x = f->x + (picture * s->ib * s->s + first) * 16,
+        for (size_t k = at->from; k <= at->to; k++) {
+                const size_t o = k * CHUNK, i = k - at->from;
+                if (k < at->to)
+                        p[i % 2] = (rs_point_product){.x = inputs_of(f, at),
                                 .u = f->u + o * s->c,
                                 .x_step = s->s * 16,
                                 .depth = s->ib,
-                                .y = {f->y + ((picture * s->ob + o / 16) * s->s + first) * 16,
-                                        s->s * 16},
+                                .y = {outputs_of(f, at, o / 16), s->s * 16},
                                 .bias = f->bias ? f->bias + o : NULL,
                                 .add = f->add,
                                 .relu = f->relu};
                 if (i == 0)
                         continue;
                 const size_t left = s->ob - (k - 1) * RS_POINT_VECTORS;
-                multiply(&p[(i + 1) % 2], k < to ? &p[i % 2] : &p[(i + 1) % 2], n,
-                        left < RS_POINT_VECTORS ? left : RS_POINT_VECTORS);
+                multiply(&p[(i + 1) % 2], k < at->to ? &p[i % 2] : &p[(i + 1) % 2], at->n,
+                        left < RS_POINT_VECTORS ? left : RS_POINT_VECTORS, own, &none);
         }
 }
 
-/* The same by seven products; a chunk is one in each half of the outputs. n is even. */
+/* The same by seven products; a chunk is one in each half of the outputs. n is even. What the next
+ * tile begins with is read once only, by the combinations, and is fetched meanwhile. */
 static void
-seven(const forward *f, size_t picture, size_t first, size_t n, size_t from, size_t to, float *own)
+seven(const forward *f, const piece *at, const piece *then, float *own)
 {
         const shape *s = &f->s;
-        const size_t half = n / 2, step = s->s * 16, h = s->ib / 2, each = half * h * 16;
-        const float *a11 = f->x + (picture * s->ib * s->s + first) * 16, *a12 = a11 + h * step;
+        const size_t half = at->n / 2, step = s->s * 16, h = s->ib / 2, each = half * h * 16;
+        const float *a11 = inputs_of(f, at), *a12 = a11 + h * step;
         const rs_point_plane none = {NULL, 0}, q = {own + 4 * s->combined, half * 16},
                              r = {q.at + s->tile / 2 * CHUNK, half * 16};
 
+        later after = {0};
+
+        if (then)
+                after = later_of(s, inputs_of(f, then), then->n,
+                        PRODUCTS * (at->to - at->from) * rs_up(half, RS_POINT_BLOCK) * h);
         rs_point_combine(a11, half * 16, h * step, step, h, own);
-        for (size_t k = from; k < to; k++) {
-                float *y = f->y + ((picture * s->ob + k * RS_POINT_VECTORS) * s->s + first) * 16;
+        for (size_t k = at->from; k < at->to; k++) {
+                float *y = outputs_of(f, at, k * RS_POINT_VECTORS);
                 const rs_point_plane c11 = {y, step}, c21 = moved(c11, half),
                                      c12 = {y + s->ob / 2 * step, step}, c22 = moved(c12, half);
                 const struct {
@@ -280,15 +360,27 @@ seven(const forward *f, size_t picture, size_t first, size_t n, size_t from, siz
                 p[5].more_also = p[5].also = q;
                 for (size_t i = 0; i < PRODUCTS; i++) {
                         rs_point_product next = p[i + 1 < PRODUCTS ? i + 1 : 0];
-                        if (i + 1 == PRODUCTS && k + 1 < to)
+                        if (i + 1 == PRODUCTS && k + 1 < at->to)
                                 next.u = p[i].u + s->c / 2 * CHUNK;
-                        multiply(&p[i], &next, half, RS_POINT_VECTORS);
+                        multiply(&p[i], &next, half, RS_POINT_VECTORS, r.at + s->tile / 2 * CHUNK,
+                                &after);
                 }
         }
 }
 
 /* Units are chunks of outputs of tiles, a tile's one after the other; whose they are changes no
- * sum. */
+ * sum. What [i, end) has of the tile of unit i. */
+static piece
+piece_of(const shape *s, size_t i, size_t end)
+{
+        const size_t tile = i / s->chunks, t = tile % s->tiles, by = s->seven ? 2 : 1;
+        const size_t first = rs_part(s->s / by, t, s->tiles) * by;
+        const size_t left = end - tile * s->chunks;
+
+        return (piece){tile / s->tiles, first, rs_part(s->s / by, t + 1, s->tiles) * by - first,
+                i - tile * s->chunks, left < s->chunks ? left : s->chunks};
+}
+
 static void
 share(const forward *f, size_t rank, float *own)
 {
@@ -297,16 +389,13 @@ share(const forward *f, size_t rank, float *own)
         const size_t end = rs_part(units, rank + 1, threads);
 
         for (size_t i = rs_part(units, rank, threads), next; i < end; i = next) {
-                const size_t tile = i / s->chunks, picture = tile / s->tiles;
-                next = (tile + 1) * s->chunks < end ? (tile + 1) * s->chunks : end;
-                const size_t from = i - tile * s->chunks, to = next - tile * s->chunks;
-                const size_t t = tile % s->tiles, by = s->seven ? 2 : 1;
-                const size_t first = rs_part(s->s / by, t, s->tiles) * by,
-                             n = rs_part(s->s / by, t + 1, s->tiles) * by - first;
+                const piece at = piece_of(s, i, end);
+                next = i + at.to - at.from;
+                const piece then = piece_of(s, next < end ? next : i, end);
                 if (s->seven)
-                        seven(f, picture, first, n, from, to, own);
+                        seven(f, &at, next < end ? &then : NULL, own);
                 else
-                        plain(f, picture, first, n, from, to);
+                        plain(f, &at, own);
         }
 }
 

@@ -59,13 +59,14 @@ static INLINE void
 product(int tiles, int vectors, const rs_point_product *p)
 {
         const float *x = p->x, *u = p->u, *x_next = p->x_next, *y_next = p->y_next;
-        const char *u_next = p->u_next;
+        const char *far[2] = {p->far[0], p->far[1]};
         V s[RS_POINT_BLOCK][RS_POINT_VECTORS];
 
         EACH(t, j, tiles) s[t][j] = p->start.at ? LOAD(AT(p->start, t, j)) : SET(0);
         for (size_t b = 0; b < p->depth; b++, x += p->x_step, x_next += p->x_next_step) {
-                for (size_t i = 0; i < p->far; i++, u_next += 64)
-                        __builtin_prefetch(u_next, 0, 2);
+                UNROLL for (int k = 0; k < 2; k++) for (size_t i = 0; i < p->far_lines[k];
+                                                        i++, far[k] += 64)
+                        __builtin_prefetch(far[k], 0, 2);
                 const float *from = x, *soon = x_next, *then = y_next;
                 if (b + 1 < (size_t)vectors)
                         y_next += p->y_next_step;

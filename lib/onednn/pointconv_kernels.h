@@ -22,7 +22,8 @@ typedef struct rs_point_plane {
 /*
  * s = start + x' u over depth blocks of 16 channels, then also = s + more_also, y = relu(s + more + bias + y): every term but s
  * where there is one. x is [depth][.][16], u is [depth * 16][vectors * 16].
- * Meanwhile the positions at x_next, the outputs at y_next and far lines of u from u_next for each block of channels are fetched.
+ * Meanwhile the positions at x_next and the outputs at y_next are fetched, and from further away, for each block of channels, so
+ * many lines from far[0] and far[1].
  */
 typedef struct rs_point_product {
         const float *x, *u;
@@ -31,8 +32,8 @@ typedef struct rs_point_product {
         const float *bias;
         bool add, relu;
         const float *x_next, *y_next;
-        size_t x_next_step, y_next_step, far;
-        const char *u_next;
+        size_t x_next_step, y_next_step, far_lines[2];
+        const char *far[2];
 } rs_point_product;
 
 /*
