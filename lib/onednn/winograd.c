@@ -18,6 +18,7 @@
  * An output's sum runs over channels in their order whatever the groups and threads.
  */
 #include "onednn/winograd.h"
+#include "onednn/pointconv_kernels.h"
 #include "onednn/share.h"
 #include "onednn/winograd_kernels.h"
 
@@ -31,6 +32,7 @@ enum {
         SUM_BYTES = 480 << 10,  /* of s of a group that is shared */
         SHARED_BYTES = 8 << 20, /* of v of the groups that are done at a time */
         RUN_BYTES = 8 << 20,    /* of the weight gradient's v and z */
+        PANEL = 112,            /* of its tiles at a time, about, at most */
         DEPTH = 8,              /* blocks of channels whose weights are transformed at a time */
         U_TILES = 6,            /* transforming weights takes as long as the products of these */
 };
@@ -46,6 +48,7 @@ typedef struct shape {
         bool shared;
         size_t runs, run;                 /* of the weight gradient: runs of at most run tiles */
         size_t x_plane, z_plane, u_plane; /* its planes */
+        size_t units;                     /* of 16 channels by RS_POINT_CHUNK outputs */
 } shape;
 
 /* One of the shares into which work is cut, as many as there are threads. */
@@ -108,7 +111,8 @@ shape_of(const rs_winograd *p)
         s.run = rs_up(s.tiles, s.runs);
         s.x_plane = plane(s.run * p->c);
         s.z_plane = plane(s.run * p->o);
-        s.u_plane = plane(p->c * p->o);
+        s.u_plane = plane(16 * RS_POINT_CHUNK);
+        s.units = s.ib * rs_up(s.ob, RS_POINT_VECTORS);
         return s;
 }
 
@@ -154,7 +158,8 @@ rs_winograd_scratch(const rs_winograd *p)
         const shape s = shape_of(p);
         const size_t forward =
                 (s.shared ? s.together * s.v_group : 0) + (size_t)s.threads * per_thread(&s);
-        const size_t gradient = s.points * (s.x_plane + s.z_plane + s.u_plane);
+        const size_t sums = s.runs > 1 ? s.units : (size_t)s.threads;
+        const size_t gradient = s.points * (s.x_plane + s.z_plane + sums * s.u_plane);
 
         return (forward > gradient ? forward : gradient) * sizeof(float);
 }
@@ -373,8 +378,14 @@ rs_winograd_forward(const rs_winograd *p, const float *x, const float *u, const 
         }
 }
 
-/* Gradients of transformed weights summed over tiles, [point][chunk][C][32]; x and dy are
-   transformed a run of tiles at a time, v [point][C / 16][tile][16] and z [point][chunk][tile][32].
+/*
+ * The gradient of the weights. x and dy are transformed a run of tiles at a time, v and z
+ * [point][blocks][tile][16]; the gradients of transformed weights are sums over tiles, of units of
+ * 16 channels by 64 outputs, du [unit][point][16][64]. Few tiles are one run: threads share out the
+ * units, each of which is transformed back while its sums are in a core's cache, and z of 64
+ * outputs stays in a cache while all channels pass by. With many tiles threads share out the
+ * points, so that they read less of what the others have transformed, and transform back at the
+ * end.
  */
 typedef struct gradient {
         shape s;
@@ -387,54 +398,105 @@ static void
 transform_run(const gradient *g, team t, size_t first, size_t n)
 {
         const shape *s = &g->s;
-        const size_t end = rs_part(n, t.rank + 1, t.size), even = s->ob / 2 * 2;
+        const size_t end = rs_part(n, t.rank + 1, t.size);
 
         for (size_t i = rs_part(n, t.rank, t.size); i < end; i++) {
                 const place at = place_of(s, first + i);
-                const float *dy = g->dy + at.picture * s->ob * g->dy_map.h * g->dy_map.w * 16;
                 s->k->spread(&g->x_map, g->x + at.picture * s->ib * g->x_map.h * g->x_map.w * 16,
                         at.y, at.x, 0, s->ib, g->v + i * 16, s->x_plane, n * 32, n * 16);
-                s->k->widen(
-                        &g->dy_map, dy, at.y, at.x, 0, even, g->z + i * 32, s->z_plane, n * 32, 16);
-                s->k->widen(&g->dy_map, dy, at.y, at.x, even, s->ob, g->z + i * 16, s->z_plane,
-                        n * 32, 16);
+                s->k->widen(&g->dy_map, g->dy + at.picture * s->ob * g->dy_map.h * g->dy_map.w * 16,
+                        at.y, at.x, 0, s->ob, g->z + i * 16, s->z_plane, n * 32, n * 16);
         }
 }
 
-static void
-multiply_run(const gradient *g, team t, size_t n, bool more)
+/* Units are blocks of 16 channels by chunks of 64 outputs, a chunk's one after the other. */
+static size_t
+wide(const shape *s, size_t unit)
 {
-        const shape *s = &g->s;
-        const size_t units = s->points * s->chunks, end = rs_part(units, t.rank + 1, t.size);
+        const size_t left = s->ob - unit / s->ib * RS_POINT_VECTORS;
 
-        for (size_t i = rs_part(units, t.rank, t.size); i < end; i++) {
-                const size_t point = i / s->chunks, chunk = i % s->chunks,
-                             vectors = vectors_of(s, chunk);
-                const float *z = g->z + point * s->z_plane + chunk * n * RS_WINO_CHUNK;
-                float *du = g->du + point * s->u_plane + chunk * s->ib * 16 * RS_WINO_CHUNK;
-                for (size_t b = 0; b < s->ib; b++)
-                        rs_wino_outer(vectors, n, g->v + point * s->x_plane + b * n * 16, z,
-                                du + b * 16 * vectors * 16, more);
-        }
+        return left < RS_POINT_VECTORS ? left : RS_POINT_VECTORS;
 }
 
+/* The weights' own gradients of a unit. */
 static void
-finish(const gradient *g, team t)
+finish(const gradient *g, size_t unit, const float *du)
 {
         const shape *s = &g->s;
-        const size_t units = s->ib * s->ob, end = rs_part(units, t.rank + 1, t.size),
-                     per_o = s->ib * 16 * 9;
+        const size_t vectors = wide(s, unit), per_o = s->ib * 16 * 9;
+        float *dw = g->dw + unit / s->ib * RS_POINT_CHUNK * per_o + unit % s->ib * 16 * 9;
         _Alignas(64) float taps[16 * 9 * 16];
 
-        for (size_t i = rs_part(units, t.rank, t.size); i < end; i++) {
-                const size_t b = i / s->ib, c = i % s->ib * 16, vectors = vectors_of(s, b / 2);
-                const float *du =
-                        g->du + b / 2 * s->ib * 16 * RS_WINO_CHUNK + (c * vectors + b % 2) * 16;
+        for (size_t j = 0; j < vectors; j++, dw += 16 * per_o) {
                 for (size_t k = 0; k < 16; k++)
-                        s->k->taps(du + k * vectors * 16, s->u_plane, taps + k * 9 * 16);
+                        s->k->taps(du + (k * vectors + j) * 16, s->u_plane, taps + k * 9 * 16);
                 for (size_t k = 0; k < 9; k++)
-                        rs_wino_transpose(
-                                taps + k * 256, 16, g->dw + b * 16 * per_o + c * 9 + k * 16, per_o);
+                        rs_wino_transpose(taps + k * 256, 16, dw + k * 16, per_o);
+        }
+}
+
+static float *
+sums_of(const gradient *g, size_t unit, size_t point)
+{
+        return g->du + (unit * g->s.points + point) * g->s.u_plane;
+}
+
+/* The only run: all points of one unit after the other. */
+static void
+multiply_units(const gradient *g, team t, size_t n)
+{
+        const shape *s = &g->s;
+        const size_t end = rs_part(s->units, t.rank + 1, t.size);
+
+        for (size_t i = rs_part(s->units, t.rank, t.size); i < end; i++) {
+                const size_t b = i % s->ib, later = i + 1 < end ? (i + 1) % s->ib : b;
+                rs_point_outer p = {.pictures = 1,
+                        .positions = n,
+                        .x = g->v + b * n * 16,
+                        .dy = g->z + i / s->ib * RS_POINT_VECTORS * n * 16,
+                        .dy_vector = n * 16};
+                for (size_t point = 0; point < s->points; point++) {
+                        const size_t step = point + 1 < s->points ? 1 : 0;
+                        p.x_next = p.x + step * s->x_plane;
+                        p.du = sums_of(g, t.rank, point);
+                        p.du_next = p.du + step * s->u_plane;
+                        p.far[0] = p.far[1] = g->v + point * s->x_plane + later * n * 16;
+                        rs_point_sum_outer(wide(s, i), &p);
+                        p.x += s->x_plane;
+                        p.dy += s->z_plane;
+                }
+                finish(g, i, sums_of(g, t.rank, 0));
+        }
+}
+
+/* One of many runs: all channels of 64 outputs of one point after the other. */
+static void
+multiply_points(const gradient *g, team t, size_t n, bool more)
+{
+        const shape *s = &g->s;
+        const size_t chunks = s->units / s->ib, work = s->points * chunks, panels = rs_up(n, PANEL);
+        const size_t end = rs_part(work, t.rank + 1, t.size);
+
+        for (size_t i = rs_part(work, t.rank, t.size); i < end; i++) {
+                const size_t point = i / chunks, unit = i % chunks * s->ib;
+                const float *v = g->v + point * s->x_plane,
+                            *z = g->z + point * s->z_plane + i % chunks * RS_POINT_VECTORS * n * 16;
+                for (size_t k = 0; k < panels * s->ib; k++) {
+                        const size_t panel = k / s->ib, b = k % s->ib, last = b + 1 == s->ib;
+                        const size_t first = rs_part(n, panel, panels),
+                                     positions = rs_part(n, panel + 1, panels) - first;
+                        rs_point_outer p = {.pictures = 1,
+                                .positions = positions,
+                                .x = v + (b * n + first) * 16,
+                                .dy = z + first * 16,
+                                .dy_vector = n * 16,
+                                .du = sums_of(g, unit + b, point),
+                                .du_next = sums_of(g, unit + (last ? 0 : b + 1), point),
+                                .more = more || panel > 0};
+                        p.x_next = last ? v + first * 16 : p.x + n * 16;
+                        p.far[0] = p.far[1] = p.x;
+                        rs_point_sum_outer(wide(s, unit), &p);
+                }
         }
 }
 
@@ -458,10 +520,14 @@ rs_winograd_weight_gradient(
                                 transform_run(&g, (team){i, threads}, first, n);
 #pragma omp for schedule(static)
                         for (size_t i = 0; i < threads; i++)
-                                multiply_run(&g, (team){i, threads}, n, r > 0);
+                                if (g.s.runs == 1)
+                                        multiply_units(&g, (team){i, threads}, n);
+                                else
+                                        multiply_points(&g, (team){i, threads}, n, r > 0);
                 }
+                if (g.s.runs > 1)
 #pragma omp for schedule(static)
-                for (size_t i = 0; i < threads; i++)
-                        finish(&g, (team){i, threads});
+                        for (size_t i = 0; i < g.s.units; i++)
+                                finish(&g, i, sums_of(&g, i, 0));
         }
 }

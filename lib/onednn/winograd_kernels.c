@@ -200,35 +200,3 @@ rs_wino_product(size_t tiles, size_t vectors, const rs_wino_sums *r)
 
         table[tiles - 1][vectors - 1](r);
 }
-
-static INLINE void
-outer(int vectors, size_t tiles, const float *v, const float *z, float *du, bool more)
-{
-        V sum[RS_WINO_DEEP][2];
-
-        UNROLL for (int c = 0; c < RS_WINO_DEEP; c++) UNROLL for (int j = 0; j < vectors; j++)
-                sum[c][j] = more ? LOAD(du + (c * vectors + j) * 16) : SET(0);
-        for (size_t t = 0; t < tiles; t++, v += 16, z += vectors * 16) {
-                V w[2];
-                UNROLL for (int j = 0; j < vectors; j++) w[j] = LOAD(z + j * 16);
-                UNROLL for (int c = 0; c < RS_WINO_DEEP; c++)
-                {
-                        const V x = SET(v[c]);
-                        UNROLL for (int j = 0; j < vectors; j++) sum[c][j] =
-                                MADD(x, w[j], sum[c][j]);
-                }
-        }
-        UNROLL for (int c = 0; c < RS_WINO_DEEP; c++) UNROLL for (int j = 0; j < vectors; j++)
-                STORE(du + (c * vectors + j) * 16, sum[c][j]);
-}
-
-TARGET void
-rs_wino_outer(size_t vectors, size_t tiles, const float *v, const float *z, float *du, bool more)
-{
-        for (size_t c = 0; c < 16;
-                c += RS_WINO_DEEP, v += RS_WINO_DEEP, du += RS_WINO_DEEP * vectors * 16)
-                if (vectors == 2)
-                        outer(2, tiles, v, z, du, more);
-                else
-                        outer(1, tiles, v, z, du, more);
-}

@@ -13,7 +13,6 @@ enum {
         RS_WINO_LANES = 16,
         RS_WINO_CHUNK = 32, /* outputs that a product works on at a time */
         RS_WINO_BLOCK = 14, /* tiles, at most, that it does */
-        RS_WINO_DEEP = 8,   /* channels of a product of the weight gradient */
 };
 
 /* Pictures, [N][blocks][h][w][16]. */
@@ -60,8 +59,6 @@ typedef struct rs_wino_sums {
         size_t lines;
 } rs_wino_sums;
 void rs_wino_product(size_t tiles, size_t vectors, const rs_wino_sums *r);
-/* du[16][vectors * 16] (+)= v[tiles][16]' * z[tiles][vectors * 16] */
-void rs_wino_outer(size_t vectors, size_t tiles, const float *v, const float *z, float *du, bool more);
 /* A matrix of 16 x 16, rows that many floats apart. */
 void rs_wino_transpose(const float *from, size_t from_step, float *to, size_t to_step);
 
