@@ -84,6 +84,17 @@ look_ahead(const gradient *g, const panel *next, size_t from, size_t to, size_t 
         *picture = g->ib * g->s * 16;
 }
 
+/* The weights' own gradients of a unit. */
+static void
+finish(const gradient *g, size_t unit)
+{
+        const size_t vectors = vectors_of(g, unit), row = g->ib * 16;
+        float *dw = g->dw + unit / g->ib * CHUNK * row + unit % g->ib * 16;
+
+        for (size_t j = 0; j < vectors; j++)
+                rs_wino_transpose(sums_of(g, unit) + j * 16, vectors * 16, dw + j * 16 * row, row);
+}
+
 /* A panel's part of units [from, to), and meanwhile what they read of the next one is fetched. */
 static void
 add_panel(const gradient *g, const panel *at, const panel *next, size_t from, size_t to)
@@ -106,6 +117,8 @@ add_panel(const gradient *g, const panel *at, const panel *next, size_t from, si
                 p.du = sums_of(g, i);
                 p.du_next = sums_of(g, then);
                 rs_point_sum_outer(vectors_of(g, i), &p);
+                if (at == next)
+                        finish(g, i);
         }
 }
 
@@ -113,18 +126,14 @@ static void
 share(const gradient *g, size_t from, size_t to)
 {
         const size_t panels = rs_up(g->n, g->together) * g->parts;
+        panel at = panel_of(g, 0);
 
-        for (size_t i = 0; i < panels; i++) {
-                const panel at = panel_of(g, i), next = panel_of(g, i + 1 < panels ? i + 1 : i);
+        for (size_t i = 1; i < panels; i++) {
+                const panel next = panel_of(g, i);
                 add_panel(g, &at, &next, from, to);
+                at = next;
         }
-        for (size_t i = from; i < to; i++) {
-                const size_t vectors = vectors_of(g, i);
-                float *dw = g->dw + (i / g->ib * CHUNK * g->ib + i % g->ib) * 16;
-                for (size_t j = 0; j < vectors; j++)
-                        rs_wino_transpose(sums_of(g, i) + j * 16, vectors * 16,
-                                dw + j * 16 * g->ib * 16, g->ib * 16);
-        }
+        add_panel(g, &at, &at, from, to);
 }
 
 void
