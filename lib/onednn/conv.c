@@ -100,13 +100,12 @@ try_product(void *ctx, int method, void *const *b, resect_error *err)
                 rs_own_weight_gradient(t->own, b[X], b[Y], b[W_DENSE], b[SCRATCH]);
                 return true;
         }
-        if (c->training)
-                rs_own_weights(t->own, b[W_DENSE], turned, b[W]);
+        float *w = c->training ? rs_own_form(t->own, b[W_DENSE], turned, b[W]) : b[W];
         if (turned)
-                rs_own_forward(t->own, b[Y], b[W], NULL, false, false, b[X], b[SCRATCH]);
+                rs_own_forward(t->own, b[Y], w, NULL, false, false, b[X], b[SCRATCH]);
         else
-                rs_own_forward(t->own, b[X], b[W], c->has_bias ? b[BIAS] : NULL, c->sum, c->relu,
-                        b[Y], b[SCRATCH]);
+                rs_own_forward(t->own, b[X], w, c->has_bias ? b[BIAS] : NULL, c->sum, c->relu, b[Y],
+                        b[SCRATCH]);
         return true;
 }
 
@@ -256,6 +255,10 @@ prepare_own(const rs_conv_shape *c, conv *k)
                                                             .before_w = 2 - w.before_w,
                                                             .threads = threads}};
         }
+        if (c->training) {
+                rs_own_trained(&k->ahead, false);
+                rs_own_trained(&k->back, true);
+        }
 }
 
 /* The weight as product `which` reads it. */
@@ -266,8 +269,8 @@ formed(const rs_call *c, int which)
         char *scratch = c->scratch;
         void *w = c->in[1]->data, *form = scratch + s->form;
         if (s->own[which] && s->dense_w)
-                rs_own_weights(which == INPUT ? &s->back : &s->ahead, w, which == INPUT, form);
-        else if (s->head.launches[IN_FORM + which].primitive)
+                return rs_own_form(which == INPUT ? &s->back : &s->ahead, w, which == INPUT, form);
+        if (s->head.launches[IN_FORM + which].primitive)
                 rs_lowered_run(c, IN_FORM + which, (void *[]){w, form}, scratch);
         else
                 return w;

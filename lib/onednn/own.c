@@ -33,6 +33,23 @@ rs_own_weights(const rs_own *o, const float *w, bool turned, float *u)
                 rs_winograd_weights(&o->winograd, w, turned, u);
 }
 
+void
+rs_own_trained(rs_own *o, bool turned)
+{
+        if (o->method == RS_OWN_WINOGRAD && rs_winograd_able(&o->winograd) &&
+                rs_winograd_reads_once(&o->winograd))
+                o->winograd.weights = turned ? RS_WINO_TURNED : RS_WINO_DENSE;
+}
+
+float *
+rs_own_form(const rs_own *o, float *w, bool turned, float *u)
+{
+        if (o->method == RS_OWN_WINOGRAD && o->winograd.weights != RS_WINO_PACKED)
+                return w;
+        rs_own_weights(o, w, turned, u);
+        return u;
+}
+
 /* In whole lines. */
 static size_t
 point_scratch(const rs_own *o)

@@ -26,6 +26,10 @@ const char *rs_own_name(const rs_own *o);
 /* Packed weights; turned: those of the gradient of x, for which C and O are exchanged in o. */
 size_t rs_own_weight_bytes(const rs_own *o);
 void rs_own_weights(const rs_own *o, const float *w /* dense */, bool turned, float *u);
+/* For weights that change with each call: o reads them dense from now on where that is faster. What it reads then: w itself, or u,
+   into which they have been packed. */
+void rs_own_trained(rs_own *o, bool turned);
+float *rs_own_form(const rs_own *o, float *w, bool turned, float *u);
 size_t rs_own_scratch(const rs_own *o); /* bytes, enough for each call; 64-byte aligned */
 /* y = relu(conv(x, w) + bias + y): bias, the old y and relu only where asked for; the old y alone where `to` has a stride. */
 void rs_own_forward(const rs_own *o, const float *x, const float *u, const float *bias, bool add, bool relu, float *y,

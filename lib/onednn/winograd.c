@@ -145,6 +145,14 @@ rs_winograd_weight_bytes(const rs_winograd *p)
         return (s.shared ? 9 * p->c * p->o : s.chunks * s.points * s.w_plane) * sizeof(float);
 }
 
+bool
+rs_winograd_reads_once(const rs_winograd *p)
+{
+        const shape s = shape_of(p);
+
+        return s.shared && s.groups == 1;
+}
+
 /* Floats that a thread has for itself in a forward call. */
 static size_t
 per_thread(const shape *s)
@@ -234,6 +242,7 @@ place_of(const shape *s, size_t tile)
 
 typedef struct forward {
         shape s;
+        const rs_winograd *p;
         rs_wino_map in, out;
         const float *x, *u, *bias;
         bool add, relu;
@@ -288,6 +297,44 @@ multiply(const shape *s, size_t n, size_t vectors, size_t first, size_t depth, c
         }
 }
 
+/* Fetches what taps_of will read. */
+static void
+fetch_taps(const rs_winograd *p, const float *w, bool gradient, size_t o, size_t c)
+{
+        const float *at = gradient ? w + (c * p->o + o) * 9 : w + (o * p->c + c) * 9;
+
+        for (size_t i = 0; i < 16; i++, at += (gradient ? p->o : p->c) * 9)
+                for (size_t k = 0; k < 9; k++)
+                        __builtin_prefetch(at + k * 16);
+}
+
+/* Transformed weights of depth blocks of channels from b, [point][depth * 16][vectors * 16]. */
+static void
+transform_weights(const forward *f, size_t chunk, size_t b, size_t depth, size_t vectors, float *w)
+{
+        const shape *s = &f->s;
+        const size_t channels = s->ib * 16;
+
+        if (f->p->weights == RS_WINO_PACKED) {
+                const float *taps = f->u + (chunk * 2 * channels + b * 16 * vectors) * 9 * 16;
+                for (size_t i = 0; i < depth * 16 * vectors; i++)
+                        s->k->weights(taps + i * 9 * 16, w + i * 16, s->w_plane);
+                return;
+        }
+        const bool turned = f->p->weights == RS_WINO_TURNED;
+        _Alignas(64) float taps[16 * 9 * 16];
+        for (size_t i = 0; i < depth * vectors; i++) {
+                const size_t j = i % vectors, k = i / vectors, then = i + 1;
+                if (then < depth * vectors)
+                        fetch_taps(f->p, f->u, turned, (chunk * 2 + then % vectors) * 16,
+                                (b + then / vectors) * 16);
+                taps_of(f->p, f->u, turned, (chunk * 2 + j) * 16, (b + k) * 16, taps);
+                for (size_t c = 0; c < 16; c++)
+                        s->k->weights(taps + c * 9 * 16, w + ((k * 16 + c) * vectors + j) * 16,
+                                s->w_plane);
+        }
+}
+
 /* A group's outputs of one chunk; w is room for a few channels' weights when they are shared. */
 static void
 outputs(const forward *f, size_t group, size_t chunk, const float *v, float *sums, float *w)
@@ -295,7 +342,7 @@ outputs(const forward *f, size_t group, size_t chunk, const float *v, float *sum
         const shape *s = &f->s;
         const size_t first = rs_part(s->tiles, group, s->groups),
                      n = rs_part(s->tiles, group + 1, s->groups) - first;
-        const size_t vectors = vectors_of(s, chunk), channels = s->ib * 16;
+        const size_t vectors = vectors_of(s, chunk);
 
         if (!s->shared)
                 multiply(s, n, vectors, 0, s->ib, v, f->u + chunk * s->points * s->w_plane,
@@ -303,10 +350,7 @@ outputs(const forward *f, size_t group, size_t chunk, const float *v, float *sum
         else
                 for (size_t b = 0; b < s->ib; b += DEPTH) {
                         const size_t depth = s->ib - b < DEPTH ? s->ib - b : DEPTH;
-                        const float *taps =
-                                f->u + (chunk * 2 * channels + b * 16 * vectors) * 9 * 16;
-                        for (size_t i = 0; i < depth * 16 * vectors; i++)
-                                s->k->weights(taps + i * 9 * 16, w + i * 16, s->w_plane);
+                        transform_weights(f, chunk, b, depth, vectors, w);
                         multiply(s, n, vectors, b, depth, v, w, s->w_plane, sums);
                 }
         for (size_t i = 0; i < n; i++) {
@@ -353,7 +397,7 @@ void
 rs_winograd_forward(const rs_winograd *p, const float *x, const float *u, const float *bias,
         bool add, bool relu, float *y, void *scratch)
 {
-        const forward f = {shape_of(p), {p->c / 16, p->h, p->w, p->before_h, p->before_w},
+        const forward f = {shape_of(p), p, {p->c / 16, p->h, p->w, p->before_h, p->before_w},
                 {p->o / 16, p->oh, p->ow, 0, 0}, x, u, bias, add, relu, y};
         const shape *s = &f.s;
         const size_t threads = (size_t)s->threads;

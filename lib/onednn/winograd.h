@@ -19,6 +19,7 @@ typedef struct rs_winograd {
         size_t oh, ow;          /* output */
         int before_h, before_w; /* zeros above and to the left; those below and to the right follow from oh and ow */
         int threads;
+        enum { RS_WINO_PACKED, RS_WINO_DENSE, RS_WINO_TURNED } weights; /* what a forward call is given as u */
 } rs_winograd;
 
 /* Whether this machine can and the shape is one of these: sizes at least 1, C and O multiples of 16, nothing overflows. All
@@ -30,6 +31,10 @@ size_t rs_winograd_weight_bytes(const rs_winograd *p);
 /* gradient: the weights of the data gradient. That is a forward call with x = dy and p turned round: c and o exchanged, h, w
    and oh, ow exchanged, before = 2 - before; w is then dense [p->c, p->o, 3, 3], the very tensor of the forward pass. */
 void rs_winograd_weights(const rs_winograd *p, const float *w /* [O, C, 3, 3] dense */, bool gradient, float *u);
+
+/* Whether each weight is read once only in a forward call, so that packing those that change with each call costs more than it saves:
+   they are given dense then, p->weights being RS_WINO_DENSE, or RS_WINO_TURNED for the data gradient. Nothing else follows from that. */
+bool rs_winograd_reads_once(const rs_winograd *p);
 
 size_t rs_winograd_scratch(const rs_winograd *p); /* bytes, for either of the calls below; 64-byte aligned */
 

@@ -6,19 +6,20 @@
 
 static const struct shape {
         int n, c, o, h, w, pt, pl, pb, pr;
+        bool once; /* trained weights are read as they lie */
 } shapes[] = {
-        {1, 16, 16, 1, 1, 1, 1, 1, 1},     /* one pixel */
-        {1, 16, 32, 5, 7, 0, 0, 0, 0},     /* no padding */
-        {3, 48, 16, 9, 6, 1, 0, 0, 2},     /* uneven, one vector of outputs */
-        {2, 32, 48, 8, 13, 1, 1, 1, 1},    /* the last chunk has one vector */
-        {2, 16, 64, 3, 33, 2, 2, 2, 2},    /* as much padding as there can be */
-        {1, 16, 16, 2, 3, 0, 1, 2, 2},     /* mostly padding */
-        {1, 256, 32, 14, 14, 1, 1, 1, 1},  /* of ResNet */
-        {8, 256, 32, 14, 14, 1, 1, 1, 1},  /* with tiles of 5 */
-        {9, 144, 176, 10, 10, 1, 1, 1, 1}, /* the same, weights shared by the threads */
-        {4, 160, 160, 7, 7, 1, 1, 1, 1},   /* tiles of 4, shared */
-        {2, 160, 160, 34, 34, 1, 1, 1, 1}, /* groups of tiles, shared */
-        {3, 64, 64, 56, 60, 1, 1, 1, 1},   /* many groups, runs */
+        {1, 16, 16, 1, 1, 1, 1, 1, 1, false},     /* one pixel */
+        {1, 16, 32, 5, 7, 0, 0, 0, 0, false},     /* no padding */
+        {3, 48, 16, 9, 6, 1, 0, 0, 2, false},     /* uneven, one vector of outputs */
+        {2, 32, 48, 8, 13, 1, 1, 1, 1, false},    /* the last chunk has one vector */
+        {2, 16, 64, 3, 33, 2, 2, 2, 2, false},    /* as much padding as there can be */
+        {1, 16, 16, 2, 3, 0, 1, 2, 2, false},     /* mostly padding */
+        {1, 256, 32, 14, 14, 1, 1, 1, 1, false},  /* of ResNet */
+        {8, 256, 32, 14, 14, 1, 1, 1, 1, false},  /* with tiles of 5 */
+        {9, 144, 176, 10, 10, 1, 1, 1, 1, true},  /* the same, weights shared by the threads */
+        {4, 160, 160, 7, 7, 1, 1, 1, 1, true},    /* tiles of 4, shared */
+        {2, 160, 160, 34, 34, 1, 1, 1, 1, false}, /* groups of tiles, shared */
+        {3, 64, 64, 56, 60, 1, 1, 1, 1, false},   /* many groups, runs */
 };
 enum { N_SHAPES = sizeof shapes / sizeof *shapes };
 
@@ -83,7 +84,7 @@ static rs_winograd
 turned(const rs_winograd *p)
 {
         return (rs_winograd){p->n, p->o, p->c, p->oh, p->ow, p->h, p->w, 2 - p->before_h,
-                2 - p->before_w, p->threads};
+                2 - p->before_w, p->threads, RS_WINO_PACKED};
 }
 
 /* The reference: y without relu, and the gradients. */
@@ -111,7 +112,7 @@ reference(side *s, const struct shape *t)
         r->op->backward(&r->call);
         const int64_t *d = r->out[0].dims;
         s->p = (rs_winograd){(size_t)t->n, (size_t)t->c, (size_t)t->o, (size_t)t->h, (size_t)t->w,
-                (size_t)d[2], (size_t)d[3], t->pt, t->pl, 1};
+                (size_t)d[2], (size_t)d[3], t->pt, t->pl, 1, RS_WINO_PACKED};
         s->x = blocked(&r->in[0]);
         s->y = blocked(&r->out[0]);
         s->dy = blocked(&r->dout[0]);
@@ -129,6 +130,8 @@ free_side(side *s)
         op_free(&s->r);
 }
 
+static int dense_too; /* how often they were */
+
 /* y or dx, into a new buffer that held `old` when it is to be added. */
 static float *
 convolve(const rs_winograd *p, const float *x, const float *w, bool gradient, const float *bias,
@@ -143,6 +146,17 @@ convolve(const rs_winograd *p, const float *x, const float *w, bool gradient, co
                 memcpy(y, old, size);
         rs_winograd_weights(p, w, gradient, u);
         rs_winograd_forward(p, x, u, bias, old != NULL, relu, y, scratch);
+        if (rs_winograd_reads_once(p)) { /* not packed: the same bits */
+                rs_winograd dense = *p;
+                float *z = buffer(size);
+                dense.weights = gradient ? RS_WINO_TURNED : RS_WINO_DENSE;
+                if (old)
+                        memcpy(z, old, size);
+                rs_winograd_forward(&dense, x, w, bias, old != NULL, relu, z, scratch);
+                ck_assert_mem_eq(y, z, size);
+                rs_free_aligned(z);
+                dense_too++;
+        }
         rs_free_aligned(u);
         rs_free_aligned(scratch);
         return y;
@@ -198,6 +212,7 @@ START_TEST(is_the_reference)
                 rs_free_aligned(dx);
                 rs_free_aligned(dw);
         }
+        ck_assert_int_eq(dense_too, t->once ? 2 * 3 : 0);
         free_side(&s);
 }
 END_TEST
@@ -242,7 +257,7 @@ END_TEST
 /* What is not a number stays visible, through relu too, in the picture where it is and no other. */
 START_TEST(not_a_number)
 {
-        const rs_winograd p = {3, 16, 16, 9, 9, 9, 9, 1, 1, 2};
+        const rs_winograd p = {3, 16, 16, 9, 9, 9, 9, 1, 1, 2, RS_WINO_PACKED};
         const size_t each = 16 * 81;
 
         if (!rs_winograd_able(&p)) {
@@ -269,7 +284,7 @@ END_TEST
 
 START_TEST(refuses)
 {
-        const rs_winograd good = {1, 16, 32, 8, 8, 8, 8, 1, 1, 1};
+        const rs_winograd good = {1, 16, 32, 8, 8, 8, 8, 1, 1, 1, RS_WINO_PACKED};
 
         if (!rs_winograd_able(&good)) {
                 puts("SKIP: no AVX-512 here");
