@@ -139,12 +139,20 @@ outer(int pass, int first, int channels, int vectors, const rs_point_outer *p)
                 const float *x = p->x + i * p->x_picture + first, *dy = p->dy + i * p->dy_picture;
                 const float *soon = pass ? p->far[pass - 1] + i * p->far_picture[pass - 1]
                                          : p->x_next + i * p->x_picture;
+                const int half = pass ? (pass - 1) * 2 : 0;
+                const float *then = p->dy_next + i * p->dy_picture + (size_t)half * p->dy_vector;
                 for (size_t k = 0; k < p->positions; k++, x += 16, dy += 16, soon += 16) {
                         V g[RS_POINT_VECTORS];
-                        if (pass)
+                        if (pass) {
                                 __builtin_prefetch(soon, 0, 2);
-                        else
+                                if (half < vectors)
+                                        __builtin_prefetch(then, 0, 3);
+                                if (half + 1 < vectors)
+                                        __builtin_prefetch(then + p->dy_vector, 0, 3);
+                                then += 16;
+                        } else {
                                 __builtin_prefetch(soon, 0, 3);
+                        }
                         if (!pass && du_next < du_end) {
                                 __builtin_prefetch(du_next, 1, 3);
                                 du_next += 16;

@@ -38,11 +38,11 @@ typedef struct rs_point_product {
 
 /*
  * du[16][vectors * 16] (+)= x' dy, summed over positions of a few pictures: x is [pictures][positions][16], dy the same for each
- * vector, dy_vector floats apart. Meanwhile what lies at x_next as x does, and du_next, are fetched, and two more things that lie
- * so, pictures far_picture floats apart, from further away.
+ * vector, dy_vector floats apart. Meanwhile what lies at x_next as x does, du_next and dy_next, which may be dy, are fetched, and two
+ * more things that lie so, pictures far_picture floats apart, from further away.
  */
 typedef struct rs_point_outer {
-        const float *x, *dy, *x_next, *du_next, *far[2];
+        const float *x, *dy, *x_next, *dy_next, *du_next, *far[2];
         size_t pictures, positions, x_picture, dy_picture, dy_vector, far_picture[2];
         float *du;
         bool more; /* du is added to */

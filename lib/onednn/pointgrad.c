@@ -110,7 +110,7 @@ add_panel(const gradient *g, const panel *at, const panel *next, size_t from, si
                 const size_t then = i + 1 < to ? i + 1 : from;
                 p.x = piece(g, at, g->x, g->ib, i % g->ib);
                 p.x_next = piece(g, i + 1 < to ? at : next, g->x, g->ib, then % g->ib);
-                p.dy = piece(g, at, g->dy, g->ob, i / g->ib * RS_POINT_VECTORS);
+                p.dy = p.dy_next = piece(g, at, g->dy, g->ob, i / g->ib * RS_POINT_VECTORS);
                 for (size_t k = 0; k < 2; k++)
                         look_ahead(g, next, from, to, 2 * (i - from) + k, &p.far[k],
                                 &p.far_picture[k]);

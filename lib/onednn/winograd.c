@@ -502,6 +502,7 @@ multiply_units(const gradient *g, team t, size_t n)
                 for (size_t point = 0; point < s->points; point++) {
                         const size_t step = point + 1 < s->points ? 1 : 0;
                         p.x_next = p.x + step * s->x_plane;
+                        p.dy_next = p.dy + step * s->z_plane;
                         p.du = sums_of(g, t.rank, point);
                         p.du_next = p.du + step * s->u_plane;
                         p.far[0] = p.far[1] = g->v + point * s->x_plane + later * n * 16;
@@ -539,6 +540,7 @@ multiply_points(const gradient *g, team t, size_t n, bool more)
                                 .more = more || panel > 0};
                         p.x_next = last ? v + first * 16 : p.x + n * 16;
                         p.far[0] = p.far[1] = p.x;
+                        p.dy_next = p.dy;
                         rs_point_sum_outer(wide(s, unit), &p);
                 }
         }
