@@ -11,7 +11,7 @@ libcore_la_SOURCES += \
 	lib/onednn/rows.c lib/onednn/rows.h lib/onednn/rows.inc.h \
 	lib/onednn/share.h \
 	lib/onednn/strided.c lib/onednn/strided.h \
-	lib/onednn/winograd.c lib/onednn/winograd.h \
+	lib/onednn/winograd.c lib/onednn/winograd_grad.c lib/onednn/winograd_tiles.h lib/onednn/winograd.h \
 	lib/onednn/winograd_kernels.c lib/onednn/winograd_kernels.h lib/onednn/winograd_tile.inc.h
 if HAVE_ONEDNN
 libcore_la_SOURCES += \

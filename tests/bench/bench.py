@@ -206,13 +206,13 @@ def forward():
 
 
 def train():
-    say('\n3. Training step: forward, cross-entropy, backward, SGD with momentum; ResNet-101, batch 8, %d threads; a round is 2 steps each'
+    say('\n3. Training step: forward, cross-entropy, backward, SGD with momentum; ResNet-101, batch 8, %d threads; a round is 4 steps each'
         % THREADS)
     data = noise(16, 224)
     for precision, bar in (('f32', 0.65), ('bf16', 0.70)):
         peer, kept, again = 'PyTorch ' + precision, 'resect ' + precision, 'resect %s --recompute 2' % precision
         times, racers = race([(kept, lambda: resect('train', precision, 8, more=[data])), (peer, lambda: torch('train', precision, 8)),
-                              (again, lambda: resect('train', precision, 8, more=[data, '2']))], 2)
+                              (again, lambda: resect('train', precision, 8, more=[data, '2']))], 4)
         peaks = {key: racer.ask('peak') for key, racer in racers.items()}
         close(racers)
         for ours in (kept, again):
@@ -277,7 +277,7 @@ def peak():
         for key in ('gflops_f32', 'gflops_bf16', 'triad_gb_per_second'):
             best[key] = max(best.get(key, 0), machine[key])
         for key, racer in racers.items():
-            times[key].append(racer.go(2))
+            times[key].append(racer.go(4))
     say('  peak f32 %.0f GFLOP/s by %s, bf16 %.0f by %s; %.1f GB/s in a triad' % (
         best['gflops_f32'], machine['f32'], best['gflops_bf16'], machine['bf16'], best['triad_gb_per_second']))
     for key, bar in (('forward f32', 1.10), ('forward bf16', 0.90), ('training f32', 0.95), ('training bf16', None)):
