@@ -176,6 +176,7 @@ rs_exec_sharing(resect_plan *p, resect_exec *base, resect_error *err)
         if (!e)
                 return NULL;
         e->plan = p;
+        e->spares = rs_plan_spares(p) > 0;
         if (make_views(e, err) && rs_exec_load(e, base, err)) {
                 find_addresses(e);
                 make_calls(e);
@@ -239,14 +240,23 @@ bool
 resect_exec_run(
         resect_exec *e, const resect_tensor *inputs, resect_tensor *outputs, resect_error *err)
 {
+        return rs_exec_run_first(e, SIZE_MAX, inputs, outputs, err);
+}
+
+bool
+rs_exec_run_first(resect_exec *e, size_t pictures, const resect_tensor *inputs,
+        resect_tensor *outputs, resect_error *err)
+{
         const resect_plan *p = e->plan;
         if (!bind_inputs(e, inputs, err))
                 return false;
+        const bool all = !e->spares || pictures >= (size_t)p->input_shapes[0].dims[0];
         for (size_t k = 0; k < p->n_steps; k++) {
                 if (p->steps[k].view)
                         continue;
                 double start = rs_now();
                 const rs_kernel *kernel = p->steps[k].kernel;
+                e->calls[k].pictures = all ? 0 : pictures;
                 (kernel ? kernel->forward : p->steps[k].op->forward)(&e->calls[k]);
                 e->seconds[k] += rs_now() - start;
         }

@@ -48,6 +48,12 @@ const resect_tensor *rs_exec_input_gradient(const resect_exec *e, size_t i);
    outlive it. */
 resect_exec *rs_exec_sharing(resect_plan *p, resect_exec *base, resect_error *err) RESECT_MUST;
 
+/* resect_exec_run for the first `pictures` of the planned batch alone: the other rows of the outputs
+   are not to be read, and take less time where the plan spares some (rs_plan_spares). Inputs have the
+   planned shapes all the same. */
+bool rs_exec_run_first(resect_exec *e, size_t pictures, const resect_tensor *inputs,
+        resect_tensor *outputs, resect_error *err) RESECT_MUST;
+
 /* Loads the weights again, for tensors that `trained` has in its slabs from there: what an
    inference exec needs after some training steps. */
 bool rs_exec_refresh(resect_exec *e, const resect_exec *trained, resect_error *err) RESECT_MUST;

@@ -19,6 +19,7 @@ struct resect_exec {
         resect_tensor *grads2; /* [n_values] the second part of a gradient, likewise */
         rs_call *calls;        /* [n_steps] */
         rs_call *back, *again; /* [n_steps], [n_again]: where steps run again; else back is calls */
+        bool spares;           /* fewer pictures than planned are less work */
         double *seconds, *seconds_back; /* [n_steps] forward, backward */
 };
 

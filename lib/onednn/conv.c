@@ -285,7 +285,10 @@ conv_forward(const rs_call *c)
              *bias = s->bias ? c->in[2]->data : NULL;
         if (s->sum && c->residual->data != out)
                 memcpy(out, c->residual->data, s->out_bytes);
-        if (s->own[FORWARD])
+        if (s->own[FORWARD] && c->pictures)
+                rs_own_forward_first(&s->ahead, c->pictures, c->in[0]->data, w, bias, s->sum,
+                        c->relu, out, c->scratch);
+        else if (s->own[FORWARD])
                 rs_own_forward(
                         &s->ahead, c->in[0]->data, w, bias, s->sum, c->relu, out, c->scratch);
         else
@@ -456,6 +459,7 @@ lower(rs_conv_shape *c, rs_pstep *s, conv *k, dnnl_primitive_desc_t hint, bool *
                 return false;
         if (k->own[FORWARD])
                 k->head.name = rs_own_name(&k->ahead);
+        s->heeds_pictures = k->own[FORWARD];
         s->kernel = &kernel;
         s->state = k;
         *done = true;

@@ -94,6 +94,23 @@ rs_own_forward(const rs_own *o, const float *x, const float *u, const float *bia
 }
 
 void
+rs_own_forward_first(const rs_own *o, size_t pictures, const float *x, const float *u,
+        const float *bias, bool add, bool relu, float *y, void *scratch)
+{
+        rs_own some = *o;
+        if (o->method == RS_OWN_WINOGRAD) {
+                rs_winograd_forward_first(
+                        &o->winograd, pictures, x, u, bias, add, relu, y, scratch);
+                return;
+        }
+        /* what a 1x1 does with a picture, and how its weights lie, depends on no other picture */
+        some.point.n = pictures < o->point.n ? pictures : o->point.n;
+        some.from.planes = o->from.planes / o->point.n * some.point.n;
+        some.to.planes = o->to.planes / o->point.n * some.point.n;
+        rs_own_forward(&some, x, u, bias, add, relu, y, scratch);
+}
+
+void
 rs_own_weight_gradient(const rs_own *o, const float *x, const float *dy, float *dw, void *scratch)
 {
         if (o->method == RS_OWN_POINT)

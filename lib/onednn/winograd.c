@@ -340,12 +340,37 @@ share(const forward *f, rs_wino_team t, size_t g, size_t n, float *scratch)
                         w + s->t.points * s->w_plane, w);
 }
 
+/* The shape for the first pictures alone: fewer groups, each at most as large as the whole's are,
+ * so that all buffers and the form of the weights stay what they were. */
+static shape
+shape_of_first(const rs_winograd *p, size_t pictures)
+{
+        shape s = shape_of(p);
+        const size_t most = rs_up(s.t.count, s.groups);
+
+        if (pictures >= p->n)
+                return s;
+        s.t.count = pictures * s.t.rows * s.t.cols;
+        s.groups = rs_up(s.t.count, most);
+        if (s.together > s.groups)
+                s.together = s.groups;
+        return s;
+}
+
 void
 rs_winograd_forward(const rs_winograd *p, const float *x, const float *u, const float *bias,
         bool add, bool relu, float *y, void *scratch)
 {
-        const forward f = {shape_of(p), p, {p->c / 16, p->h, p->w, p->before_h, p->before_w},
-                {p->o / 16, p->oh, p->ow, 0, 0}, x, u, bias, add, relu, y};
+        rs_winograd_forward_first(p, p->n, x, u, bias, add, relu, y, scratch);
+}
+
+void
+rs_winograd_forward_first(const rs_winograd *p, size_t pictures, const float *x, const float *u,
+        const float *bias, bool add, bool relu, float *y, void *scratch)
+{
+        const forward f = {shape_of_first(p, pictures), p,
+                {p->c / 16, p->h, p->w, p->before_h, p->before_w}, {p->o / 16, p->oh, p->ow, 0, 0},
+                x, u, bias, add, relu, y};
         const shape *s = &f.s;
         const size_t threads = (size_t)s->threads;
         float *v = scratch;

@@ -41,6 +41,10 @@ size_t rs_winograd_scratch(const rs_winograd *p); /* bytes, for either of the ca
 /* y = relu(conv(x, w) + bias + y), bias, the old y and relu only where asked for. */
 void rs_winograd_forward(const rs_winograd *p, const float *x /* [N, C/16, H, W, 16] */, const float *u,
         const float *bias /* [O] or NULL */, bool add, bool relu, float *y /* [N, O/16, OH, OW, 16] */, void *scratch);
+/* The same for the first `pictures` of the n alone, to the same bits; the others' part of y is left as it is. u and scratch are
+   those of all n. */
+void rs_winograd_forward_first(const rs_winograd *p, size_t pictures, const float *x, const float *u, const float *bias, bool add,
+        bool relu, float *y, void *scratch);
 /* dw is overwritten. */
 void rs_winograd_weight_gradient(const rs_winograd *p, const float *x /* [N, C/16, H, W, 16] */,
         const float *dy /* [N, O/16, OH, OW, 16] */, float *dw /* [O, C, 3, 3] dense */, void *scratch);

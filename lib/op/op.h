@@ -110,6 +110,8 @@ typedef struct rs_call {
         bool relu;                     /* fused: max(0, out[0]) last */
         void *scratch, *saved;
         void *bound; /* a fast kernel's run-time objects */
+        size_t pictures; /* forward, fast kernels: of the batch only the first so many are wanted; what
+                            is computed of the others, if anything, does not matter. 0: all */
         /* backward only */
         const resect_tensor *dout[RS_OUT_MAX]; /* NULL: no gradient comes from there */
         resect_tensor *din[RS_IN_MAX];         /* added to; NULL: not wanted */

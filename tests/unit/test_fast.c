@@ -599,6 +599,68 @@ START_TEST(whichever_is_chosen)
 }
 END_TEST
 
+static resect_tensor
+noise(int64_t batch, const growing *g)
+{
+        resect_tensor x;
+        const rs_value *t = g->m->graph.inputs[0];
+        CK_OK(resect_tensor_make(&x, RESECT_FLOAT, 4,
+                      (int64_t[]){batch, t->dims[1], t->dims[2], t->dims[3]}, &err),
+                err);
+        for (int64_t i = 0; i < resect_tensor_count(&x); i++)
+                ((float *)x.data)[i] = (float)rs_normal(5, 6, (uint64_t)i);
+        return x;
+}
+
+/* The first pictures alone are what they are among all, whatever lies in the place of the others.
+ */
+START_TEST(fewer_pictures)
+{
+        static const struct {
+                void (*grow)(growing *g);
+                int64_t c, h, w;
+                bool mixes;
+        } nets[] = {{grow_winograd, 16, 14, 15, false}, {grow_pointwise, 64, 12, 14, false},
+                {grow_strided_points, 16, 11, 14, false}, {grow_blocks, 16, 9, 10, false},
+                {grow_transposed, 16, 9, 10, true}};
+        enum { ALL = 5 };
+        bool spared = false;
+        for (size_t i = 0; i < sizeof nets / sizeof *nets; i++)
+                for (char choice = '0'; choice <= '1'; choice++) {
+                        growing g = begin(nets[i].c, nets[i].h, nets[i].w, 200 + i);
+                        nets[i].grow(&g);
+                        finish(&g, "GlobalAveragePool");
+                        resect_tensor x = noise(ALL, &g), kept = noise(ALL, &g), y;
+                        resect_plan_options fast = {.kernels = RESECT_KERNELS_FAST, .threads = 2};
+                        machine timed = run(&g, &x, fast);
+                        char *text = all_chosen(timed.plan, choice);
+                        fast.choices = text;
+                        machine a = run(&g, &x, fast);
+                        const size_t row = a.y.size / ALL, picture = x.size / ALL;
+                        char want[ALL * 5 * sizeof(float)];
+                        memcpy(want, a.y.data, a.y.size);
+                        spared = spared || rs_plan_spares(a.plan) > 0;
+                        ck_assert(!nets[i].mixes || rs_plan_spares(a.plan) <= 0);
+                        for (size_t n = ALL - 1; n >= 1; n--) {
+                                /* nothing right is left lying about */
+                                memset(x.data, 0xff, x.size);
+                                CK_OK(resect_exec_run(a.exec, &x, &y, &err), err);
+                                memcpy(x.data, kept.data, n * picture);
+                                CK_OK(rs_exec_run_first(a.exec, n, &x, &y, &err), err);
+                                ck_assert_mem_eq(y.data, want, n * row);
+                        }
+                        demolish(&timed);
+                        demolish(&a);
+                        free(text);
+                        resect_tensor_free(&x);
+                        resect_tensor_free(&kept);
+                        resect_model_free(g.m);
+                }
+        if (!spared)
+                puts("SKIP fewer_pictures: this machine has none of our own kernels");
+}
+END_TEST
+
 typedef struct dice {
         uint64_t seed, at;
 } dice;
@@ -697,19 +759,6 @@ START_TEST(same_bits_each_time)
 }
 END_TEST
 
-static resect_tensor
-noise(int64_t batch, const growing *g)
-{
-        resect_tensor x;
-        const rs_value *t = g->m->graph.inputs[0];
-        CK_OK(resect_tensor_make(&x, RESECT_FLOAT, 4,
-                      (int64_t[]){batch, t->dims[1], t->dims[2], t->dims[3]}, &err),
-                err);
-        for (int64_t i = 0; i < resect_tensor_count(&x); i++)
-                ((float *)x.data)[i] = (float)rs_normal(5, 6, (uint64_t)i);
-        return x;
-}
-
 /* Eight bits, and no more. */
 static void
 is_near(const machine *a, const machine *b, bool training)
@@ -771,6 +820,7 @@ suite(void)
         tcase_set_timeout(c, 600);
         tcase_add_test(c, one_thing_each);
         tcase_add_test(c, whichever_is_chosen);
+        tcase_add_test(c, fewer_pictures);
         tcase_add_test(c, grown_at_random);
         tcase_add_test(c, same_bits_each_time);
         tcase_add_test(c, half_precision_is_near);
