@@ -75,24 +75,45 @@ copy_weight(const resect_exec *e, const rs_pvalue *x, void *dst, resect_error *e
         return ok;
 }
 
-/* The current floats of a weight: from another exec's slabs when it trains it, else copied from the
- * model into *own. */
-static const float *
-current(const resect_exec *e, const resect_exec *trained, int v, float **own, resect_error *err)
+/* The current floats of a weight: lent by another exec's slabs when it trains it, else by the
+ * model, or a copy where they do not lie there as floats. */
+typedef struct source {
+        const float *at;
+        float *own;
+        rs_arena scratch;
+} source;
+
+static bool
+open_source(source *s, const resect_exec *e, const resect_exec *trained, int v, resect_error *err)
 {
         const rs_pvalue *x = &e->plan->values[v];
         const rs_slab *slabs[] = {
                 trained ? &trained->parameters : NULL, trained ? &trained->statistics : NULL};
-        *own = NULL;
+        rs_span raw;
+        *s = (source){0};
         for (int i = 0; i < 2; i++) {
                 const rs_piece *piece = slabs[i] ? rs_slab_find(slabs[i], x->tensor->name) : NULL;
-                if (piece && piece->count == x->tensor->count)
-                        return slabs[i]->values + piece->offset;
+                if (piece && piece->count == x->tensor->count) {
+                        s->at = slabs[i]->values + piece->offset;
+                        return true;
+                }
         }
-        *own = rs_alloc_aligned(x->bytes, err);
-        if (*own && copy_weight(e, x, *own, err))
-                return *own;
-        return NULL;
+        if (!rs_tensor_bytes(e->plan->model, x->tensor, &s->scratch, &raw, err))
+                return false;
+        if ((s->at = rs_as_little(raw.data, x->tensor->dtype)))
+                return true;
+        if (!(s->own = rs_alloc_aligned(x->bytes, err)))
+                return false;
+        rs_from_little(s->own, raw.data, x->tensor->dtype, x->tensor->count);
+        s->at = s->own;
+        return true;
+}
+
+static void
+close_source(source *s)
+{
+        rs_arena_free(&s->scratch);
+        rs_free_aligned(s->own);
 }
 
 /* A fold's weight and bias into w and b; NULL: not wanted. */
@@ -101,49 +122,61 @@ fold(const resect_exec *e, const resect_exec *trained, const rs_pfold *f, float 
         resect_error *err)
 {
         const int from[6] = {f->w, f->bias, f->scale, f->shift, f->mean, f->var};
-        const float *in[6] = {0};
-        float *own[6] = {0};
+        source in[6] = {0};
         bool ok = true;
         for (int i = 0; i < 6 && ok; i++)
                 if (from[i] >= 0 && (i > 0 || w))
-                        ok = (in[i] = current(e, trained, from[i], &own[i], err)) != NULL;
+                        ok = open_source(&in[i], e, trained, from[i], err);
         if (ok) {
-                size_t channels = e->plan->values[f->scale].tensor->count;
-                size_t per = channels ? e->plan->values[f->w].tensor->count / channels : 0;
+                const size_t channels = e->plan->values[f->scale].tensor->count;
+                const size_t per = channels ? e->plan->values[f->w].tensor->count / channels : 0;
+#pragma omp parallel for num_threads(e->plan->threads) schedule(static)
                 for (size_t c = 0; c < channels; c++) {
-                        double s = in[2][c] / sqrt((double)in[5][c] + (double)f->epsilon);
+                        double s = in[2].at[c] / sqrt((double)in[5].at[c] + (double)f->epsilon);
                         for (size_t i = 0; w && i < per; i++)
-                                w[c * per + i] = (float)(in[0][c * per + i] * s);
+                                w[c * per + i] = (float)(in[0].at[c * per + i] * s);
                         if (b)
-                                b[c] = (float)(((in[1] ? (double)in[1][c] : 0.0) - in[4][c]) * s +
-                                               in[3][c]);
+                                b[c] = (float)(((in[1].at ? (double)in[1].at[c] : 0.0) -
+                                                       in[4].at[c]) *
+                                                       s +
+                                               in[3].at[c]);
                 }
         }
         for (int i = 0; i < 6; i++)
-                rs_free_aligned(own[i]);
+                close_source(&in[i]);
         return ok;
 }
 
-/* A weight into a fast kernel's layout. */
+/* A weight into a fast kernel's layout; room is for the largest that is folded before. */
 static bool
-pack(resect_exec *e, const resect_exec *trained, int v, resect_error *err)
+pack(resect_exec *e, const resect_exec *trained, int v, float *room, resect_error *err)
 {
         const resect_plan *p = e->plan;
-        int from = p->values[v].packed_from;
+        const int from = p->values[v].packed_from;
         const rs_pvalue *x = &p->values[from];
-        float *own = NULL;
-        const float *in;
-        bool ok = true;
-        if (x->place == RS_PLACE_FOLDED) {
-                in = own = rs_alloc_aligned(x->bytes, err);
-                ok = own && fold(e, trained, &p->folds[x->fold], own, NULL, err);
-        } else {
-                in = current(e, trained, from, &own, err);
-                ok = in != NULL;
-        }
-        ok = ok && p->pack(p, v, in, e->values[v].data, err);
-        rs_free_aligned(own);
+        if (x->place == RS_PLACE_FOLDED)
+                return fold(e, trained, &p->folds[x->fold], room, NULL, err) &&
+                       p->pack(p, v, room, e->values[v].data, err);
+        source in;
+        bool ok = open_source(&in, e, trained, from, err) &&
+                  p->pack(p, v, in.at, e->values[v].data, err);
+        close_source(&in);
         return ok;
+}
+
+/* Room for the largest weight that is folded and then packed. */
+static float *
+make_room(const resect_plan *p, resect_error *err)
+{
+        size_t most = 0;
+        for (size_t v = 0; v < p->n_values; v++) {
+                if (p->values[v].place != RS_PLACE_PACKED)
+                        continue;
+                const rs_pvalue *x = &p->values[p->values[v].packed_from];
+                if (x->place == RS_PLACE_FOLDED && x->bytes > most)
+                        most = x->bytes;
+        }
+        return rs_alloc_aligned(most, err);
 }
 
 /* Everything that is computed from weights. */
@@ -157,10 +190,13 @@ derive(resect_exec *e, const resect_exec *trained, resect_error *err)
                             err))
                         return false;
         }
-        for (size_t v = 0; v < p->n_values; v++)
-                if (p->values[v].place == RS_PLACE_PACKED && !pack(e, trained, (int)v, err))
-                        return false;
-        return true;
+        float *room = make_room(p, err);
+        bool ok = room != NULL;
+        for (size_t v = 0; ok && v < p->n_values; v++)
+                if (p->values[v].place == RS_PLACE_PACKED)
+                        ok = pack(e, trained, (int)v, room, err);
+        rs_free_aligned(room);
+        return ok;
 }
 
 /* Marks the weights that some step reads as they are. */

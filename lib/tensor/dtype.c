@@ -418,3 +418,14 @@ rs_from_little(void *dst, const void *src, int32_t dtype, size_t count)
         if (bytes)
                 memcpy(dst, src, bytes);
 }
+
+const void *
+rs_as_little(const void *src, int32_t dtype)
+{
+        const unsigned width = rs_dtype_bits(dtype) / 8;
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+        if (width > 1)
+                return NULL;
+#endif
+        return width > 1 && (uintptr_t)src % width ? NULL : src;
+}

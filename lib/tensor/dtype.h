@@ -30,5 +30,8 @@ uint16_t rs_float_to_bfloat(float f); /* round to nearest even */
 /* Turns little-endian bytes (as ONNX stores raw_data) into the machine's order, or back; a copy on
  * little-endian ones. */
 void rs_from_little(void *dst, const void *src, int32_t dtype, size_t count);
+/* src itself where its bytes can be read as they lie (a little-endian machine, and an address that
+   suits the element), else NULL: then rs_from_little makes a copy. */
+const void *rs_as_little(const void *src, int32_t dtype);
 
 #endif
