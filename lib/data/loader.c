@@ -3,7 +3,8 @@
  * Batches made sample by sample: whichever thread is free takes the next one in the order, so that
  * a batch is the same bytes with any number of threads, and a slow picture delays nobody else.
  *
- * Threads that have a processor to themselves work ahead, in a ring of a few batches. The others
+ * Threads that have a processor to themselves work ahead, in a ring of a few batches; without such
+ * threads one batch is all the memory that is touched. The others
  * work only while the consumer waits for a batch, and so does the consumer: a picture decoded
  * beside a computation that uses all processors holds up one of its threads, and all the others
  * wait for that one.
@@ -39,6 +40,7 @@ struct resect_loader {
         size_t *order;        /* [n] */
         size_t n, batch, row; /* row: floats a sample */
         struct place ring[RING];
+        int places;   /* of them in use */
         size_t taken; /* samples handed to threads */
         size_t given; /* batches given to the consumer */
         bool stop;
@@ -63,7 +65,8 @@ batch_count(const resect_loader *l, size_t b)
 static bool
 has_place(const resect_loader *l)
 {
-        return l->taken < l->n && l->taken / l->batch < (l->given ? l->given - 1 : 0) + RING;
+        return l->taken < l->n &&
+               l->taken / l->batch < (l->given ? l->given - 1 : 0) + (size_t)l->places;
 }
 
 /* The samples of the batches that the consumer has asked for. */
@@ -79,7 +82,7 @@ static void
 make_one(resect_loader *l)
 {
         size_t k = l->taken++, b = k / l->batch, i = k % l->batch;
-        struct place *p = &l->ring[b % RING];
+        struct place *p = &l->ring[b % (size_t)l->places];
         if (i == 0) {
                 p->left = batch_count(l, b);
                 p->failed = false;
@@ -142,7 +145,7 @@ make_ring(resect_loader *l, resect_error *err)
         int64_t n = (int64_t)l->batch, C = in->channels, H = in->height, W = in->width;
         int64_t dims[4] = {n, in->nhwc ? H : C, in->nhwc ? W : H, in->nhwc ? C : W};
         l->row = (size_t)(C * H * W);
-        for (int i = 0; i < RING; i++) {
+        for (int i = 0; i < l->places; i++) {
                 struct place *p = &l->ring[i];
                 if (!resect_tensor_make(&p->x, RESECT_FLOAT, 4, dims, err) ||
                         !(p->y = rs_alloc(l->batch, sizeof *p->y, err)) ||
@@ -152,18 +155,20 @@ make_ring(resect_loader *l, resect_error *err)
         return true;
 }
 
+/* How many threads work ahead. */
+static int
+count_ahead(const resect_loader_options *o)
+{
+        int left = rs_threads(0) - rs_threads(o->computes);
+        return o->threads > 0 ? o->threads : left < 0 ? 0 : left;
+}
+
 /* Fewer threads than wanted is no error; with none the consumer works alone. */
 static void
 start(resect_loader *l, const resect_loader_options *o)
 {
         sigset_t all, old;
-        int processors = rs_threads(0), n = o->threads;
-        l->ahead = n;
-        if (n <= 0) {
-                l->ahead = processors - rs_threads(o->computes);
-                l->ahead = l->ahead < 0 ? 0 : l->ahead;
-                n = processors - 1; /* and the consumer */
-        }
+        int n = o->threads > 0 ? o->threads : rs_threads(0) - 1; /* and the consumer */
         sigfillset(&all); /* Ctrl-C is for the program's own thread */
         pthread_sigmask(SIG_SETMASK, &all, &old);
         while (l->n_threads < n && l->n_threads < MOST_THREADS &&
@@ -196,6 +201,8 @@ resect_loader_make(const resect_data *d, const resect_loader_options *o, resect_
         bool ok = (l->has_lock && l->has_room && l->has_done) || rs_fail_nomem(err);
         ok = ok && copy_order(l, o, err);
         l->batch = o->batch < l->n ? o->batch : l->n ? l->n : 1;
+        l->ahead = count_ahead(o);
+        l->places = l->ahead ? RING : 1;
         if (!ok || !make_ring(l, err)) {
                 resect_loader_free(l);
                 return NULL;
@@ -211,7 +218,7 @@ resect_loader_next(resect_loader *l, resect_batch *out, resect_error *err)
         size_t b = l->given;
         if (b * l->batch >= l->n)
                 return true;
-        struct place *p = &l->ring[b % RING];
+        struct place *p = &l->ring[b % (size_t)l->places];
         pthread_mutex_lock(&l->lock);
         size_t n = batch_count(l, b);
         l->given = b + 1; /* the batch before is given back */
