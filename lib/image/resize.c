@@ -21,6 +21,8 @@ struct axis {
         int *first, *count; /* [n] the run of input pixels */
         int *weights;       /* [n, most] */
         int most;
+        int16_t *fours; /* [n, most / 4][2][16]: of long runs, four weights at a time in halves; or
+                           NULL */
 };
 
 static void
@@ -29,6 +31,7 @@ free_axis(struct axis *a)
         rs_free(a->first);
         rs_free(a->count);
         rs_free(a->weights);
+        rs_free_aligned(a->fours);
 }
 
 static void
@@ -142,6 +145,60 @@ column_pass_avx2(
         add_up(from, to, y, a, sums, n);
 }
 
+/* A weight has 22 bits and more: with its upper and lower half by themselves, two pixels are one
+ * multiplication of 16 bits each. Four pixels take a register: in each half of it two, both of a
+ * colour side by side. */
+enum { HALF_BITS = 11, LONG_RUN = 16 };
+
+static bool
+halve_weights(struct axis *a, int n, resect_error *err)
+{
+        const size_t each = (size_t)(a->most / 4);
+        size_t bytes;
+        if (a->most < LONG_RUN)
+                return true;
+        if (!rs_mul((size_t)n, each * 32 * sizeof *a->fours, &bytes))
+                return rs_fail_nomem(err);
+        if (!(a->fours = rs_alloc_aligned(bytes, err)))
+                return false;
+        int16_t *to = a->fours;
+        for (int x = 0; x < n; x++) {
+                const int *from = a->weights + (size_t)x * (size_t)a->most;
+                for (int k = 0; k < (int)each * 4; k += 4, to += 32)
+                        for (int at = 0; at < 4; at++) {
+                                const int w = k + at < a->count[x] ? from[k + at] : 0;
+                                for (int c = 0; c < 4; c++) {
+                                        int16_t *here = to + at / 2 * 8 + c * 2 + at % 2;
+                                        here[0] = (int16_t)(w >> HALF_BITS);
+                                        here[16] = (int16_t)(w & ((1 << HALF_BITS) - 1));
+                                }
+                        }
+        }
+        return true;
+}
+
+/* The sums of the first pixels of a run, as many fours as leave nothing behind the run to be read;
+ * *done: how many pixels these are. */
+__attribute__((target("avx2"))) static inline __m128i
+add_fours(const unsigned char *p, int count, const int16_t *w, int *done)
+{
+        const __m256i pairs = _mm256_setr_epi8(0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1,
+                -1, 6, -1, 9, -1, 7, -1, 10, -1, 8, -1, 11, -1, -1, -1, -1, -1);
+        __m256i upper = _mm256_setzero_si256(), lower = upper;
+        int k = 0;
+        for (; k + 6 <= count; k += 4, p += 12, w += 32) { /* 16 bytes are read, of 12 that count */
+                const __m256i pixels = _mm256_shuffle_epi8(
+                        _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)p)), pairs);
+                upper = _mm256_add_epi32(
+                        upper, _mm256_madd_epi16(pixels, _mm256_load_si256((const __m256i *)w)));
+                lower = _mm256_add_epi32(lower,
+                        _mm256_madd_epi16(pixels, _mm256_load_si256((const __m256i *)(w + 16))));
+        }
+        *done = k;
+        upper = _mm256_add_epi32(_mm256_slli_epi32(upper, HALF_BITS), lower);
+        return _mm_add_epi32(_mm256_castsi256_si128(upper), _mm256_extracti128_si256(upper, 1));
+}
+
 /* Each byte of a pixel times w. */
 static inline __attribute__((always_inline, target("avx2"))) __m128i
 times(uint32_t pixel, int w)
@@ -165,7 +222,14 @@ row_pass_avx2(const unsigned char *restrict s, unsigned char *restrict to, int w
                 const int last = a->count[x] - 1;
                 __m128i sum = _mm_set1_epi32(1 << (FRACTION_BITS - 1));
                 uint32_t pixel;
-                for (int k = 0; k < last; k++, p += 3) {
+                int k = 0;
+                if (a->fours) {
+                        sum = _mm_add_epi32(sum,
+                                add_fours(p, a->count[x],
+                                        a->fours + (size_t)x * (size_t)(a->most / 4) * 32, &k));
+                        p += 3 * (size_t)k;
+                }
+                for (; k < last; k++, p += 3) {
                         memcpy(&pixel, p, sizeof pixel);
                         sum = _mm_add_epi32(sum, times(pixel, w[k]));
                 }
@@ -179,6 +243,17 @@ row_pass_avx2(const unsigned char *restrict s, unsigned char *restrict to, int w
                 to[1] = (unsigned char)(pixel >> 8);
                 to[2] = (unsigned char)(pixel >> 16);
         }
+}
+#endif
+
+#ifndef RS_X86
+static bool
+halve_weights(struct axis *a, int n, resect_error *err)
+{
+        (void)a;
+        (void)n;
+        (void)err;
+        return true;
 }
 #endif
 
@@ -211,8 +286,10 @@ resize_columns(rs_picture *out, rs_view from, int full, int left, int width, res
         size_t n = (size_t)width * (size_t)from.channels;
         bool same = full == from.width;
         row_passes *pass = best_rows();
-        bool ok = (same || make_axis(&a, from.width, full, left, width, err)) &&
-                  rs_picture_make(out, width, from.height, from.channels, err);
+        bool ok =
+                (same || make_axis(&a, from.width, full, left, width, err)) &&
+                (pass == row_pass || from.channels != 3 || same || halve_weights(&a, width, err)) &&
+                rs_picture_make(out, width, from.height, from.channels, err);
         for (int y = 0; ok && y < from.height; y++) {
                 const unsigned char *s = from.pixels + (size_t)y * from.stride;
                 if (same)

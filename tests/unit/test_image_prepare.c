@@ -66,6 +66,36 @@ START_TEST(resize_is_a_triangle_filter)
 }
 END_TEST
 
+/* Long runs of colours are summed in registers, grey ones by a loop: a colour is what it is by
+ * itself, to the bit. White is where sums are largest. */
+START_TEST(colours_are_as_if_grey)
+{
+        static const int sizes[][3] = {{500, 9, 9}, {64, 3, 7}, {161, 2, 20}, {6000, 1, 1},
+                {16384, 1, 3}, {33, 5, 4}, {47, 4, 5}};
+        for (size_t s = 0; s < 2 * sizeof sizes / sizeof *sizes; s++) {
+                resect_error err;
+                const int *size = sizes[s / 2];
+                rs_picture p = noise(size[0], size[1], 3, s), q, grey, r;
+                if (s % 2)
+                        memset(p.pixels, 255, rs_picture_bytes(&p));
+                CK_OK(rs_picture_resize(&q, rs_picture_view(&p), size[2], size[1], &err), err);
+                for (int c = 0; c < 3; c++) {
+                        grey = noise(size[0], size[1], 1, 0);
+                        for (size_t i = 0; i < rs_picture_bytes(&grey); i++)
+                                grey.pixels[i] = p.pixels[3 * i + (size_t)c];
+                        CK_OK(rs_picture_resize(&r, rs_picture_view(&grey), size[2], size[1], &err),
+                                err);
+                        for (size_t i = 0; i < rs_picture_bytes(&r); i++)
+                                ck_assert_int_eq(q.pixels[3 * i + (size_t)c], r.pixels[i]);
+                        rs_picture_free(&grey);
+                        rs_picture_free(&r);
+                }
+                rs_picture_free(&p);
+                rs_picture_free(&q);
+        }
+}
+END_TEST
+
 START_TEST(a_part_is_cut_from_the_whole)
 {
         resect_error err;
@@ -293,7 +323,8 @@ START_TEST(jitter_keeps_grey_grey)
 }
 END_TEST
 
-UNIT_MAIN("image prepare", resize_is_a_triangle_filter, a_part_is_cut_from_the_whole, crop_corners,
-        a_crop_larger_than_the_picture_is_black_outside, a_line_becomes_its_middle,
-        normalise_orders_planes, augmentation_is_a_function_of_its_numbers, flips_and_shifts,
-        random_crops_keep_their_bounds, jitter_keeps_grey_grey)
+UNIT_MAIN("image prepare", resize_is_a_triangle_filter, colours_are_as_if_grey,
+        a_part_is_cut_from_the_whole, crop_corners, a_crop_larger_than_the_picture_is_black_outside,
+        a_line_becomes_its_middle, normalise_orders_planes,
+        augmentation_is_a_function_of_its_numbers, flips_and_shifts, random_crops_keep_their_bounds,
+        jitter_keeps_grey_grey)
