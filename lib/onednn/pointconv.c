@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
  * How a 1x1 convolution walks. A picture's positions are cut into tiles whose inputs stay in the
- * caches; for each 64 outputs the weights, [C][64], stream through once a tile while sums stay in
- * registers over all channels, 6 positions by 4 vectors at a time.
+ * caches; for each 64 outputs the weights, [C][64], stream through once a tile, those of 128
+ * channels at a time, which a first-level cache holds while the tile's positions pass by; sums stay
+ * in registers meanwhile, 6 positions by 4 vectors at a time.
  *
  * With enough channels a tile is done by seven products of half its positions, half the channels
  * and half the outputs, not eight (Winograd's variant of Strassen's method). With a tile's inputs
@@ -198,11 +199,12 @@ later_of(const shape *s, const float *at, size_t n, size_t times)
         return (later){at, s->ib, s->s * 16, n, rs_up(s->ib * n, times), 0, 0};
 }
 
+/* From where on what is next, for a product of `times` blocks of channels. */
 static const char *
 fetch_more(later *l, size_t times, size_t *lines)
 {
         *lines = l->block < l->blocks ? l->lines : 0;
-        const float *at = l->at + (*lines ? l->block * l->step + l->done * 16 : 0);
+        const float *at = *lines ? l->at + l->block * l->step + l->done * 16 : l->at;
         l->done += *lines * times;
         if (l->done >= l->n) {
                 l->done = 0;
