@@ -239,7 +239,8 @@ def head():
         ' decoded, resized and normalised in memory beforehand' % n)
     folder = pictures(n)
     frozen, log = tmp + '/frozen.onnx', tmp + '/head.jsonl'
-    head_of = subprocess.Popen([TOOLS + '/resect-head', '--replace', '--classes', '2', '--quiet', model(224)], stdout=subprocess.PIPE)
+    head_of = subprocess.Popen([TOOLS + '/resect-head', '--replace', '--classes', '2', '--quiet', model(224)], stdout=subprocess.PIPE,
+                               env=ENV)
     tool('freeze', '--all-but-head', '--quiet', '-o', frozen, stdin=head_of.stdout)
     if head_of.wait():
         raise Absent('resect-head failed')
