@@ -57,7 +57,8 @@ struct resect_data {
 bool rs_data_folder(resect_data *d, resect_error *err) RESECT_MUST;
 bool rs_data_manifest(resect_data *d, resect_error *err) RESECT_MUST;
 bool rs_data_idx(resect_data *d, bool folder, resect_error *err) RESECT_MUST;
-bool rs_data_is_idx_folder(const char *path);
+/* Fails for want of memory alone. */
+bool rs_data_is_idx_folder(const resect_data *d, bool *found, resect_error *err) RESECT_MUST;
 bool rs_data_npz(resect_data *d, resect_error *err) RESECT_MUST;
 
 /* build.c: what sources build with. Strings are the arena's. */

@@ -258,19 +258,21 @@ in_folder(rs_arena *a, const char *folder, const char *part, resect_error *err)
 }
 
 bool
-rs_data_is_idx_folder(const char *path)
+rs_data_is_idx_folder(const resect_data *d, bool *found, resect_error *err)
 {
         static const char *const parts[] = {"train", "t10k"}, *const ends[] = {"", ".gz"};
         rs_arena a = {0};
-        bool found = false;
+        bool ok = true;
         int64_t size, mtime;
-        for (int i = 0; i < 4 && !found; i++) {
+        *found = false;
+        for (int i = 0; i < 4 && ok && !*found; i++) {
                 char *p = rs_arena_printf(
-                        &a, NULL, "%s/%s-images-idx3-ubyte%s", path, parts[i / 2], ends[i % 2]);
-                found = p && rs_file_stamp(p, &size, &mtime);
+                        &a, err, "%s/%s-images-idx3-ubyte%s", d->path, parts[i / 2], ends[i % 2]);
+                ok = p != NULL;
+                *found = ok && rs_file_stamp(p, &size, &mtime);
         }
         rs_arena_free(&a);
-        return found;
+        return ok;
 }
 
 bool

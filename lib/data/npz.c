@@ -53,7 +53,10 @@ static bool
 name_classes(resect_data *d, size_t n, resect_error *err)
 {
         resect_tensor names = {0};
-        if (!rs_npz_has(d->path, "names"))
+        bool named;
+        if (!rs_npz_has(d->path, "names", &named, err))
+                return false;
+        if (!named)
                 return rs_data_number_classes(d, d->path, n, err);
         if (!resect_tensor_read_npz(&names, d->path, "names", err))
                 return false;

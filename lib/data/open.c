@@ -30,9 +30,11 @@ read_source(resect_data *d, resect_error *err)
         struct stat st;
         if (stat(d->path, &st) != 0)
                 return rs_fail(err, RESECT_IO, "%s: %s", d->path, strerror(errno));
-        if (S_ISDIR(st.st_mode))
-                return rs_data_is_idx_folder(d->path) ? rs_data_idx(d, true, err)
-                                                      : rs_data_folder(d, err);
+        if (S_ISDIR(st.st_mode)) {
+                bool idx;
+                return rs_data_is_idx_folder(d, &idx, err) &&
+                       (idx ? rs_data_idx(d, true, err) : rs_data_folder(d, err));
+        }
         if (!S_ISREG(st.st_mode))
                 return rs_fail(err, RESECT_IO, "%s: neither a folder nor a regular file", d->path);
         return read_file_source(d, err);

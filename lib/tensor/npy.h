@@ -39,7 +39,7 @@ bool rs_npy_little(const rs_npy *h, const unsigned char *data, rs_arena *arena, 
 enum { RS_NPY_WRITTEN_MAX = 384 };
 size_t rs_npy_header(char out[RS_NPY_WRITTEN_MAX], int32_t dtype, int rank, const int64_t *dims);
 
-/* Whether an .npz can be read and has an array of that name. */
-bool rs_npz_has(const char *path, const char *name);
+/* Whether an .npz has an array of that name; fails when it cannot be read. */
+bool rs_npz_has(const char *path, const char *name, bool *has, resect_error *err) RESECT_MUST;
 
 #endif

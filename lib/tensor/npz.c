@@ -60,14 +60,16 @@ resect_tensor_read_npz(resect_tensor *t, const char *path, const char *name, res
 }
 
 bool
-rs_npz_has(const char *path, const char *name)
+rs_npz_has(const char *path, const char *name, bool *has, resect_error *err)
 {
         rs_arena arena = {0};
         rs_zip z;
-        rs_input *in = rs_input_open(path, 0, NULL);
-        bool has =
-                in && rs_zip_read(&z, in->data, in->size, &arena, NULL) && locate(&z, name, NULL);
+        rs_input *in = rs_input_open(path, 0, err);
+        if (!in)
+                return false;
+        bool ok = rs_zip_read(&z, in->data, in->size, &arena, err) || rs_fail_at(err, "%s", path);
+        *has = ok && locate(&z, name, NULL);
         rs_arena_free(&arena);
         rs_input_free(in);
-        return has;
+        return ok;
 }

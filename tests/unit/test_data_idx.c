@@ -246,4 +246,25 @@ START_TEST(fashion_mnist)
 }
 END_TEST
 
-UNIT_MAIN("data idx", pairs, folder_of_both_halves, lies, damaged_gzip, fashion_mnist)
+static void
+has_shirts(const resect_data *d)
+{
+        ck_assert_uint_eq(resect_data_count(d, RESECT_TRAIN), 9);
+        ck_assert_str_eq(resect_data_class(d, 2), "shirt");
+}
+
+/* No memory to look for the files is not the same as no files. */
+START_TEST(out_of_memory)
+{
+        char root[64];
+        new_root(root);
+        put(root, "train-images-idx3-ubyte", idx(3, (uint32_t[]){9, 4, 4}, false));
+        put(root, "train-labels-idx1-ubyte.gz", squeeze(idx(1, (uint32_t[]){9}, true)));
+        put(root, "labels.txt", (struct bytes){(unsigned char *)strdup("shoe\ncoat\nshirt\n"), 16});
+        open_starved(root, has_shirts);
+        fell(root);
+}
+END_TEST
+
+UNIT_MAIN(
+        "data idx", pairs, folder_of_both_halves, out_of_memory, lies, damaged_gzip, fashion_mnist)

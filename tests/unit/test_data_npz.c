@@ -177,4 +177,22 @@ START_TEST(real_file)
 }
 END_TEST
 
-UNIT_MAIN("data npz", as_they_are, flips_and_shifts, refused, real_file)
+static void
+has_tulips(const resect_data *d)
+{
+        ck_assert_uint_eq(resect_data_count(d, RESECT_TRAIN), N);
+        ck_assert_str_eq(resect_data_class(d, 3), "tulip");
+}
+
+/* No memory to look for the names is not the same as no names. */
+START_TEST(out_of_memory)
+{
+        char root[64], path[96];
+        snprintf(path, sizeof path, "%s/data.npz", new_root(root));
+        write_npz(path, good);
+        open_starved(path, has_tulips);
+        fell(root);
+}
+END_TEST
+
+UNIT_MAIN("data npz", as_they_are, out_of_memory, flips_and_shifts, refused, real_file)

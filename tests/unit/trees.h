@@ -8,7 +8,9 @@
 #include <ftw.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "base/mem.h"
 #include "base/random.h"
+#include "resect/data.h"
 
 /* A PNG whose pixels depend on seed alone. */
 static inline struct bytes
@@ -88,6 +90,51 @@ new_root(char *text /* [64] */)
         snprintf(text, 64, "/tmp/resect-data-XXXXXX");
         ck_assert_ptr_nonnull(mkdtemp(text));
         return text;
+}
+
+/* Allocations until one fails. */
+static inline size_t *
+until_starved(void)
+{
+        static size_t n;
+        return &n;
+}
+
+static inline void *
+starved_malloc(size_t n)
+{
+        return __atomic_fetch_sub(until_starved(), 1, __ATOMIC_SEQ_CST) == 0 ? NULL : malloc(n);
+}
+
+static inline void *
+starved_realloc(void *p, size_t n)
+{
+        return __atomic_fetch_sub(until_starved(), 1, __ATOMIC_SEQ_CST) == 0 ? NULL : realloc(p, n);
+}
+
+/* Opens path with the k-th allocation failing, for every k until none fails: it is out of memory and
+   says nothing else, or opens, and look then finds what it finds when nothing fails. */
+static inline void
+open_starved(const char *path, void (*look)(const resect_data *d))
+{
+        size_t refused = 0;
+        for (size_t k = 0, done = 0; !done; k++) {
+                resect_error err = {0};
+                *until_starved() = k;
+                rs_hooks.malloc = starved_malloc;
+                rs_hooks.realloc = starved_realloc;
+                resect_data *d =
+                        resect_data_open(path, &(resect_data_options){.threads = 1}, &err);
+                rs_hooks.malloc = malloc;
+                rs_hooks.realloc = realloc;
+                done = *until_starved() <= k; /* else it wrapped around */
+                ck_assert_msg(d || err.code == RESECT_NOMEM, "allocation %zu: %s", k, err.msg);
+                refused += !d;
+                if (d)
+                        look(d);
+                resect_data_free(d);
+        }
+        ck_assert_uint_gt(refused, 1);
 }
 
 #endif
