@@ -251,7 +251,8 @@ main(int argc, char **argv)
         j.m = cli_read_model(cli_arg(0));
         resect_data *d =
                 cli_open_data(cli_arg(1), (resect_data_options){.val = cli_real("val", 0.2, 0, 0.9),
-                                                  .per_class = cli_per_class()});
+                                                  .per_class = cli_per_class(),
+                                                  .no_training = true});
         cli_say_skipped(d);
         j.d = d;
         j.split = cli_split_of(d, cli_arg(1), true);

@@ -165,7 +165,8 @@ cli_split_of(const resect_data *d, const char *path, bool all)
                 cli_die("%s: no picture is in the split '%s'", path, names[choice]);
         size_t count = resect_data_count(d, RESECT_ALL);
         if (resect_data_count(d, splits[choice]) < count)
-                cli_note("%zu of %zu pictures: the split '%s'",
-                        resect_data_count(d, splits[choice]), count, names[choice]);
+                cli_note("%zu of %zu pictures: the split '%s'%s",
+                        resect_data_count(d, splits[choice]), count, names[choice],
+                        cli_given("split") ? "" : " (--split all takes all of them)");
         return splits[choice];
 }

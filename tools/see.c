@@ -275,8 +275,8 @@ static void
 open_data(struct see *s, const char *path)
 {
         static const resect_split splits[] = {RESECT_TRAIN, RESECT_VAL, RESECT_TEST, RESECT_ALL};
-        resect_data *d =
-                cli_open_pictures(path, (resect_data_options){.val = cli_real("val", 0, 0, 0.9)});
+        resect_data *d = cli_open_pictures(path,
+                (resect_data_options){.val = cli_real("val", 0, 0, 0.9), .no_training = true});
         cli_say_skipped(d);
         int choice = cli_choice("split", -1, "train|val|test|all");
         if (choice < 0)

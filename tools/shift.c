@@ -139,8 +139,8 @@ open_source(resect_split *split)
                         cli_die("--source-split belongs to --source");
                 return NULL;
         }
-        resect_data *d = cli_open_pictures(
-                cli_value("source"), (resect_data_options){.val = cli_real("val", 0.2, 0, 0.9)});
+        resect_data *d = cli_open_pictures(cli_value("source"),
+                (resect_data_options){.val = cli_real("val", 0.2, 0, 0.9), .no_training = true});
         *split = splits[cli_choice("source-split", 3, "train|val|test|all")];
         if (!resect_data_count(d, *split))
                 cli_die("%s: no picture is in that split", cli_value("source"));
@@ -172,7 +172,8 @@ main(int argc, char **argv)
         cli_catch_stop();
         y.m = cli_read_model(cli_arg(0));
         y.d = cli_open_data(cli_arg(1), (resect_data_options){.val = cli_real("val", 0.2, 0, 0.9),
-                                                .per_class = cli_per_class()});
+                                                .per_class = cli_per_class(),
+                                                .no_training = true});
         cli_say_skipped(y.d);
         const resect_split split = cli_split_of(y.d, cli_arg(1), true);
         resect_data *source = open_source(&source_split);

@@ -42,6 +42,7 @@ typedef struct resect_data_options {
         const resect_input *input; /* what the pictures will be asked for: fitted to it while they are looked at and kept, so
                                       far as the cache reaches, so that a first pass decodes nothing again; NULL: not known.
                                       Without meaning for IDX and .npz */
+        bool no_training;       /* nothing is trained on it: a class may have pictures, and none to train on (else FORMAT) */
 } resect_data_options;
 
 typedef struct resect_data resect_data;

@@ -126,7 +126,7 @@ drop_unreadable(resect_data *d, const resect_data_options *o, resect_error *err)
 }
 
 static bool
-check_classes(const resect_data *d, resect_error *err)
+check_classes(const resect_data *d, const resect_data_options *o, resect_error *err)
 {
         size_t *count = rs_alloc(d->n_classes * 2, sizeof *count, err),
                *train = count ? count + d->n_classes : NULL;
@@ -140,10 +140,10 @@ check_classes(const resect_data *d, resect_error *err)
                 if (d->kind == RS_FILES && count[c] == 0)
                         ok = rs_fail(err, RESECT_FORMAT, "%s: class %s has no readable picture",
                                 d->path, d->classes[c]);
-                else if (any_train && count[c] && !train[c])
+                else if (!o->no_training && any_train && count[c] && !train[c])
                         ok = rs_fail(err, RESECT_FORMAT,
-                                "%s: class %s has %zu pictures, but none to train on", d->path,
-                                d->classes[c], count[c]);
+                                "%s: class %s has %zu %s, but none to train on", d->path,
+                                d->classes[c], count[c], count[c] == 1 ? "picture" : "pictures");
         }
         rs_free(count);
         return ok;
@@ -291,6 +291,6 @@ rs_data_collect(resect_data *d, const resect_data_options *o, resect_error *err)
                 !rs_data_note(
                         d, err, "%s has a validation part of its own; --val is not used", d->path))
                 return false;
-        return split(d, o->val, err) && check_classes(d, err) && rs_data_compare(d, err) &&
+        return split(d, o->val, err) && check_classes(d, o, err) && rs_data_compare(d, err) &&
                (!o->per_class || limit(d, o->per_class, err)) && index_splits(d, err);
 }

@@ -65,7 +65,7 @@ bool
 rs_tour_open(rs_surgery *s, rs_tour *t, const char *what, const char *path, int64_t samples,
         resect_error *err)
 {
-        const resect_data_options o = {0};
+        const resect_data_options o = {.no_training = true};
         int64_t chw[3];
         resect_value v;
         *t = (rs_tour){.split = RESECT_ALL, .what = what, .samples = (size_t)samples};

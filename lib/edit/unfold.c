@@ -207,7 +207,7 @@ calibrate(rs_surgery *s, const char *path, site *sites, size_t n, resect_error *
         int64_t samples;
         if (!rs_setting_int(s, "samples", 1, INT32_MAX, 256, &samples, err))
                 return false;
-        const resect_data_options o = {0};
+        const resect_data_options o = {.no_training = true};
         resect_input in;
         resect_data *d = resect_data_open(path, &o, err);
         bool ok = d != NULL && resect_input_of(s->m, &in, NULL, err) &&

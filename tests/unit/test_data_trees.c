@@ -143,7 +143,12 @@ static const struct row rows[] = {
         {"a class called test", "test/1.png=1 other/2.png=2", NULL,
                 "classes other test\ntrain other/2.png:0 test/1.png:1\n", {.val = 0}},
         {"a class that is never trained", "train/ants/1.png=1 val/ants/3.png=3 val/bees/4.png=4",
-                NULL, "FORMAT DATA: class bees has 1 pictures, but none to train on\n", {.val = 0}},
+                NULL, "FORMAT DATA: class bees has 1 picture, but none to train on\n", {.val = 0}},
+        {"two that are never trained", "train/a/1.png=1 val/b/3.png=3 val/b/4.png=4", NULL,
+                "FORMAT DATA: class b has 2 pictures, but none to train on\n", {.val = 0}},
+        {"which is no matter where nothing is trained", "train/a/1.png=1 val/b/3.png=3", NULL,
+                "classes a b\ntrain train/a/1.png:0\nval val/b/3.png:1\n",
+                {.val = 0, .no_training = true}},
         {"the same picture on both sides", "train/ants/1.png=1 train/ants/2.png=2 val/ants/x.png=1",
                 NULL,
                 "classes ants\ntrain train/ants/1.png:0 train/ants/2.png:0\nval val/ants/x.png:0\n"
