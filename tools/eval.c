@@ -46,6 +46,24 @@ static const cli_tool tool = {
         .exit_one = "top-1 is below --min-top1",
 };
 
+/* What the options say, looked at before anything is read. */
+static struct {
+        double val, level, least;
+        size_t batch, worst, rounds;
+} asked;
+
+static void
+read_options(void)
+{
+        asked.val = cli_real("val", 0.2, 0, 0.9);
+        asked.level = cli_real("level", 0.95, 0.01, 0.9999);
+        asked.least = cli_real("min-top1", 0, 0, 1);
+        asked.batch = (size_t)cli_integer("batch", 0, 1, 1000000);
+        asked.worst = (size_t)cli_integer("worst", 10, 0, 1000000000);
+        asked.rounds = (size_t)cli_integer("bootstrap", 1000, 1, 10000000);
+        (void)cli_choice("split", -1, "train|val|test|all"); /* cli_split_of's */
+}
+
 /* Everything that is known about the model on the split. */
 struct verdict {
         const resect_data *data;
@@ -57,7 +75,6 @@ struct verdict {
         resect_scores s, low, high;
         resect_class_scores *per_class;
         size_t *confusion;
-        double level;
         size_t *worst; /* [n_worst] samples */
         size_t n_worst;
 };
@@ -79,9 +96,12 @@ open_data(const resect_model *m, const char *path)
         resect_error err;
         resect_input in;
         const char *what;
-        resect_data_options o = {.val = cli_real("val", 0.2, 0, 0.9)};
-        if (read_input(m, &in, &what, &err)) /* else predict says why, where it matters */
+        resect_data_options o = {.val = asked.val, .no_training = true};
+        if (read_input(m, &in, &what, &err))
                 o.input = &in;
+        else if (cli_given("input"))
+                cli_fail(what, &err);
+        /* else predict says why, where it matters */
         resect_data *d = cli_open_data(path, o);
         cli_say_skipped(d);
         return d;
@@ -100,7 +120,7 @@ predict(resect_model *m, const resect_data *d, resect_split split)
 {
         resect_error err;
         resect_input in;
-        resect_predict_options o = {.batch = (size_t)cli_integer("batch", 0, 1, 1000000),
+        resect_predict_options o = {.batch = asked.batch,
                 .threads = cli_threads(),
                 .kernels = cli_kernels(),
                 .precision = cli_precision(),
@@ -158,23 +178,20 @@ more_wrong(const void *a, const void *b)
 static void
 find_worst(struct verdict *v)
 {
-        size_t wanted = (size_t)cli_integer("worst", 10, 0, 1000000000);
         v->worst = cli_alloc(v->n, sizeof *v->worst);
         for (size_t i = 0; i < v->n; i++)
                 if (v->o[i].rank)
                         v->worst[v->n_worst++] = i;
         sorting = v;
         qsort(v->worst, v->n_worst, sizeof *v->worst, more_wrong);
-        if (v->n_worst > wanted)
-                v->n_worst = wanted;
+        if (v->n_worst > asked.worst)
+                v->n_worst = asked.worst;
 }
 
 static struct verdict
 judge(resect_model *m, const resect_data *d)
 {
-        struct verdict v = {.data = d,
-                .split = cli_split_of(d, cli_arg(1), false),
-                .level = cli_real("level", 0.95, 0.01, 0.9999)};
+        struct verdict v = {.data = d, .split = cli_split_of(d, cli_arg(1), false)};
         resect_error err;
         resect_tensor logits = predict(m, d, v.split);
         v.n = (size_t)logits.dims[0];
@@ -189,11 +206,10 @@ judge(resect_model *m, const resect_data *d)
         v.o = cli_alloc(v.n, sizeof *v.o);
         v.per_class = cli_alloc(v.classes, sizeof *v.per_class);
         v.confusion = cli_alloc(v.classes, v.classes * sizeof *v.confusion);
-        size_t rounds = (size_t)cli_integer("bootstrap", 1000, 1, 10000000);
         if (!resect_outcomes(logits.data, labels, v.n, v.classes, v.o, &err) ||
                 !resect_scores_of(v.o, v.n, v.classes, &v.s, v.per_class, v.confusion, &err) ||
-                !resect_scores_bootstrap(
-                        v.o, v.n, v.classes, rounds, v.level, cli_seed(), &v.low, &v.high, &err))
+                !resect_scores_bootstrap(v.o, v.n, v.classes, asked.rounds, asked.level, cli_seed(),
+                        &v.low, &v.high, &err))
                 cli_fail(NULL, &err);
         find_worst(&v);
         resect_tensor_free(&logits);
@@ -229,7 +245,7 @@ static void
 print_figures(const struct verdict *v)
 {
         char header[40];
-        snprintf(header, sizeof header, ">%g %% interval", 100 * v->level);
+        snprintf(header, sizeof header, ">%g %% interval", 100 * asked.level);
         cli_table *t = cli_table_make((const char *const[]){"figure", ">value", header, NULL});
         for (int i = 0; i < FIGURES; i++) {
                 if (!strcmp(figures[i].name, "top5") && v->classes <= 5)
@@ -374,7 +390,7 @@ static void
 print_json(const struct verdict *v)
 {
         json_t *all = json_pack(
-                "{s:I,s:o}", "pictures", (json_int_t)v->n, "level", cli_json_real(v->level));
+                "{s:I,s:o}", "pictures", (json_int_t)v->n, "level", cli_json_real(asked.level));
         json_t *classes = json_array(), *confusion = json_array();
         for (int i = 0; i < FIGURES; i++)
                 json_object_set_new(all, figures[i].name,
@@ -420,7 +436,7 @@ int
 main(int argc, char **argv)
 {
         cli_start(&tool, argc, argv);
-        double least = cli_real("min-top1", 0, 0, 1);
+        read_options();
         cli_catch_stop();
         resect_model *m = cli_read_model(cli_arg(0));
         resect_data *d = open_data(m, cli_arg(1));
@@ -434,9 +450,9 @@ main(int argc, char **argv)
                 print_confusion(&v);
                 print_worst(&v);
         }
-        if (v.s.top1 < least)
-                cli_note("top-1 %.4f is below %.4f", v.s.top1, least);
-        int status = v.s.top1 < least ? 1 : 0;
+        if (v.s.top1 < asked.least)
+                cli_note("top-1 %.4f is below %.4f", v.s.top1, asked.least);
+        int status = v.s.top1 < asked.least ? 1 : 0;
         verdict_free(&v);
         resect_data_free(d);
         resect_model_free(m);

@@ -50,6 +50,23 @@ check "the loss is that of the best epoch, $kept" grep -q "\"value\": $kept" "$T
 status 1 resect-eval "$T/a.onnx" "$T/data" --split all --min-top1 1
 status 0 resect-eval "$T/a.onnx" "$T/data" --split all --min-top1 0.2 --worst 0 --bootstrap 10
 says "90 pictures, 3 classes"
+# Of unsplit DATA, any classes: one whose only picture is held out is judged, too; what is left out is said.
+mkdir "$T/few" # four pictures of the classes 0 1 2 0
+images=train-images-idx3-ubyte labels=train-labels-idx1-ubyte
+{ printf '\0\0\10\4\0\0\0\4' && tail -c +9 "$T/data/$images" | head -c $((12 + 4 * 8 * 8 * 3)); } >"$T/few/$images"
+printf '\0\0\10\1\0\0\0\4\0\1\2\0' >"$T/few/$labels"
+refuses resect-tune "$M" "$T/few" --val 0.9 -o "$T/x.onnx"
+says "has 1 picture, but none to train on"
+status 0 resect-eval "$T/a.onnx" "$T/few" --val 0.9
+says "the split 'val' (--split all takes all of them)"
+status 0 resect-eval "$T/a.onnx" "$T/few" --val 0.9 --split all
+says "4 pictures, 3 classes"
+# Options are looked at before DATA is.
+for bad in "--bootstrap 0" "--level 1" "--worst x" "--batch 0" "--val 1" "--split none" "--min-top1 2" "--input size=x"; do
+        # shellcheck disable=SC2086
+        refuses resect-eval "$T/a.onnx" "$T/nothing" $bad
+        says "${bad%% *}: "
+done
 
 # What cannot be.
 refuses resect-tune "$M" "$T/nothing" -o "$T/x.onnx"
