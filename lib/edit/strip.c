@@ -2,6 +2,7 @@
 /* strip: the network ends where its head began. Nothing before the cut is touched. */
 #include "edit/ends.h"
 
+#include <stdio.h>
 #include <string.h>
 
 typedef enum target { FEATURES, MAPS, LOGITS } target;
@@ -81,12 +82,16 @@ strip(rs_surgery *s, target to, const resect_anatomy *a, resect_error *err)
         }
         if (quantised && (name = rs_dequantised(s, name, names[to], err)) == NULL)
                 return false;
+        const size_t added = s->m->graph.n_nodes - before;
         if (!rs_end_at(s, old, name, err))
                 return false;
         if (classifier && !resect_model_set_labels(s->m, NULL, 0, err))
                 return false;
-        const size_t now = s->m->graph.n_nodes;
-        rs_note(s, "output is now %s; %zu of %zu nodes left", name, now, before);
+        char more[32] = "";
+        if (added != 0)
+                snprintf(more, sizeof more, ", and %zu added", added);
+        rs_note(s, "output is now %s; %zu of %zu nodes left%s", name, s->m->graph.n_nodes - added,
+                before, more);
         return true;
 }
 

@@ -197,6 +197,29 @@ START_TEST(strips)
 }
 END_TEST
 
+/* The last note. */
+static void
+keep_note(void *ctx, const char *note)
+{
+        snprintf(ctx, 200, "%s", note);
+}
+
+/* What is left are nodes that were there: [N, C, 1, 1] is made [N, C] by one more. */
+START_TEST(nodes_left)
+{
+        const form f = {.blocks = {1, 1}, .squeeze = SQUEEZE_NONE, .affine = AFFINE_NONE};
+        resect_model *m = form_make(&f, 1);
+        char want[200], got[200] = "";
+        snprintf(want, sizeof want, "; %zu of %zu nodes left, and 1 added", m->graph.n_nodes,
+                m->graph.n_nodes);
+        CK_OK(resect_edit_run(
+                      m, "strip", NULL, 0, &(resect_listener){.note = keep_note, .ctx = got}, &err),
+                err);
+        ck_assert_msg(strstr(got, want) != NULL, "%s, not %s", got, want);
+        resect_model_free(m);
+}
+END_TEST
+
 START_TEST(heads)
 {
         const bool had = forms[_i].affine != AFFINE_NONE;
@@ -384,10 +407,11 @@ main(void)
                 const TTest *test;
                 int rounds;
         } cases[] = {{"function", what_keeps_the_function, N_LINES * N_ALL},
-                {"strip", strips, N_ALL}, {"head", heads, N_ALL}, {"truncate", truncations, N_ALL},
-                {"reset", resets, N_FORMS}, {"extract", extracts, N_ALL},
-                {"opset", versions, N_FORMS}, {"input", inputs, N_FORMS},
-                {"rows", rows_are_kept, N_FORMS}, {"8 bits", refusals_in_8_bits, N_INT8}};
+                {"strip", strips, N_ALL}, {"nodes left", nodes_left, 1}, {"head", heads, N_ALL},
+                {"truncate", truncations, N_ALL}, {"reset", resets, N_FORMS},
+                {"extract", extracts, N_ALL}, {"opset", versions, N_FORMS},
+                {"input", inputs, N_FORMS}, {"rows", rows_are_kept, N_FORMS},
+                {"8 bits", refusals_in_8_bits, N_INT8}};
         Suite *s = suite_create("edit");
         for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
                 TCase *c = tcase_create(cases[i].name);
