@@ -247,6 +247,15 @@ type_of(const rs_cast_report *r, size_t i)
                        : resect_dtype_name((resect_dtype)r->errors[i].dtype);
 }
 
+/* Names come from the model, whose bytes may be anything: what is no text is escaped, as in
+ * messages. */
+static const char *
+safe(const char *name, resect_error *line)
+{
+        rs_fail(line, RESECT_OK, "%s", name);
+        return line->msg;
+}
+
 static bool
 write_tsv(rs_cast_report *r, rs_output *o, resect_error *err)
 {
@@ -258,10 +267,11 @@ write_tsv(rs_cast_report *r, rs_output *o, resect_error *err)
         for (size_t i = 0; i < r->c->n_layers; i++) {
                 const rs_layer *l = &r->c->layers[i];
                 const error *e = &r->errors[i];
+                resect_error name, op;
                 const int n = snprintf(line, sizeof line,
-                        "%.500s\t%.40s\t%s\t%.9g\t%.9g\t%.9g\t%.0f\t%.0f\t%.0f\t%.0f\n", l->name,
-                        l->op, type_of(r, i), e->top, e->most, relative(e), e->lost,
-                        l->loss.numbers, l->loss.infinite, l->loss.vanished);
+                        "%.511s\t%.40s\t%s\t%.9g\t%.9g\t%.9g\t%.0f\t%.0f\t%.0f\t%.0f\n",
+                        safe(l->name, &name), safe(l->op, &op), type_of(r, i), e->top, e->most,
+                        relative(e), e->lost, l->loss.numbers, l->loss.infinite, l->loss.vanished);
                 if (!rs_output_bytes(o, line, (size_t)n, err))
                         return false;
         }
@@ -275,16 +285,24 @@ real(double x)
 }
 
 static json_t *
+text(const char *s)
+{
+        resect_error line;
+        json_t *j = json_string(s); /* of UTF-8 alone */
+        return j != NULL ? j : json_string(safe(s, &line));
+}
+
+static json_t *
 to_json(const rs_cast_report *r, uint64_t size)
 {
         json_t *layers = json_array(), *outputs = json_array();
         for (size_t i = 0; i < r->c->n_layers; i++) {
                 const rs_layer *l = &r->c->layers[i];
                 const error *e = &r->errors[i];
-                json_t *j = json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:I}", "name", l->name, "op",
-                        l->op, "type", type_of(r, i), "largest", real(e->top), "max_error",
-                        real(e->most), "relative_error", real(relative(e)), "not_finite",
-                        (json_int_t)e->lost);
+                json_t *j = json_pack("{s:o, s:o, s:s, s:o, s:o, s:o, s:I}", "name", text(l->name),
+                        "op", text(l->op), "type", type_of(r, i), "largest", real(e->top),
+                        "max_error", real(e->most), "relative_error", real(relative(e)),
+                        "not_finite", (json_int_t)e->lost);
                 if (l->node != NULL && l->loss.numbers > 0)
                         json_object_set_new(j, "weights",
                                 json_pack("{s:I, s:I, s:I}", "numbers", (json_int_t)l->loss.numbers,
@@ -292,7 +310,11 @@ to_json(const rs_cast_report *r, uint64_t size)
                                         (json_int_t)l->loss.vanished));
                 if (e->rows > 0)
                         json_object_set_new(j, "top1_agreement", real(e->same / e->rows));
-                json_array_append_new(l->node != NULL ? layers : outputs, j);
+                if (json_array_append_new(l->node != NULL ? layers : outputs, j) != 0) {
+                        json_decref(layers);
+                        json_decref(outputs);
+                        return NULL;
+                }
         }
         const rs_loss *w = &r->c->loss;
         return json_pack("{s:s, s:s, s:I, s:I, s:I, s:{s:I, s:I, s:I}, s:o, s:o}", "to",

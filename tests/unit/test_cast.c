@@ -442,6 +442,33 @@ START_TEST(refusals)
 }
 END_TEST
 
+/* A name that is no text, as it stands in a file's report. */
+static void
+reported(const char *file, const char *want)
+{
+        static char text[1 << 16];
+        resect_model *m = made(0, 0);
+        CK_OK(rs_graph_rename(m, m->graph.outputs[0]->name, "out\xff\n", &err), err);
+        ck_assert_msg(cast(m, "fp16", NULL, "report", file), "%s", err.msg);
+        FILE *f = fopen(file, "rb");
+        ck_assert_ptr_nonnull(f);
+        text[fread(text, 1, sizeof text - 1, f)] = '\0';
+        fclose(f);
+        unlink(file);
+        ck_assert_msg(strstr(text, want) != NULL, "%s has no %s: %s", file, want, text);
+        resect_model_free(m);
+}
+
+START_TEST(names_that_are_no_text)
+{
+        char file[64];
+        snprintf(file, sizeof file, "test_cast_%d.json", (int)getpid());
+        reported(file, "\"name\": \"out\\\\xff\\\\x0a\"");
+        snprintf(file, sizeof file, "test_cast_%d.tsv", (int)getpid());
+        reported(file, "\nout\\xff\\x0a\toutput\t");
+}
+END_TEST
+
 int
 main(void)
 {
@@ -454,6 +481,7 @@ main(void)
         tcase_add_test(t, loss_is_counted);
         tcase_add_test(t, layers_are_kept);
         tcase_add_test(t, refusals);
+        tcase_add_test(t, names_that_are_no_text);
         suite_add_tcase(s, t);
         SRunner *r = srunner_create(s);
         srunner_run_all(r, CK_NORMAL);
