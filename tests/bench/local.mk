@@ -7,7 +7,7 @@ tests_bench_resect_peer_LDADD = libresect.la
 tests_bench_fma_peak_SOURCES = tests/bench/fma_peak.c
 tests_bench_fma_peak_LDADD = -lpthread
 EXTRA_DIST += tests/bench/run.sh tests/bench/pipe.sh tests/bench/bench.py tests/bench/pictures.py tests/bench/torch_peer.py \
-	tests/bench/ort_peer.js tests/bench/ort_peer.py
+	tests/bench/ort_peer.js tests/bench/ort_peer.py tests/bench/peer.py
 CLEANFILES += $(EXTRA_PROGRAMS) tests/bench/results.tsv tests/bench/results.json tests/bench/results.md
 
 # That it measures at all is part of check.

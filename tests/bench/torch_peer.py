@@ -2,8 +2,7 @@
 # SPDX-License-Identifier: 0BSD
 """PyTorch as it is timed: torch_peer.py JOB PRECISION BATCH SIZE THREADS [WAY [FOLDER]]
 
-A coprocess. It builds torchvision's ResNet-101, warms up, says "ready WORDS", and then answers each line "go N" with the
-milliseconds an image of N runs, a number each, and "peak" with its peak resident memory in MiB; it ends with its input.
+It builds torchvision's ResNet-101, warms up, and answers as peer.py says.
 
 JOB forward: eval, no gradients. JOB train: forward, cross-entropy, backward, a step of SGD with momentum and weight decay.
 JOB head: a run is an epoch over the pictures FOLDER/CLASS/*.jpg, the trunk frozen (eval, no gradients) and a new head trained;
@@ -11,15 +10,15 @@ the pictures are decoded, resized and normalised in memory beforehand, which is 
 those PyTorch has of doing it; without one, the fastest measured is taken (FASTEST).
 """
 import glob
-import resource
 import sys
-import time
 import warnings
 
 warnings.filterwarnings('ignore')
 import torch
 import torchvision
 from PIL import Image
+
+import peer
 
 # Forward: eager, frozen (TorchScript, BN folded, optimize_for_inference), and for bf16 autocast; "eager" there is a model cast to
 # bfloat16. Training in bf16: cast (weights and all, no float copy of them kept) or autocast. What was fastest (two cores of a Zen 5):
@@ -98,20 +97,7 @@ def main():
         run, n = head(sys.argv[7], way, batch, size)
     else:
         run = {'forward': forward, 'train': train}[job](way, precision, batch, size)
-    for _ in range(1 if job == 'head' else 3):
-        run()
-    print('ready PyTorch', torch.__version__, job, precision, way, 'channels-last', flush=True)
-    for line in sys.stdin:
-        words = line.split()
-        if words[:1] == ['go']:
-            times = []
-            for _ in range(int(words[1])):
-                start = time.perf_counter()
-                run()
-                times.append('%.4f' % ((time.perf_counter() - start) * 1e3 / n))
-            print(*times, flush=True)
-        elif words[:1] == ['peak']:
-            print('%.1f' % (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024), flush=True)
+    peer.answer(('PyTorch', torch.__version__, job, precision, way, 'channels-last'), run, n, 1 if job == 'head' else 3)
 
 
 main()

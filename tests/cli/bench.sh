@@ -37,6 +37,22 @@ ask train "$T/m.onnx" auto f32 2 32 1 "$T/data/train-images-idx3-ubyte"
 status 2 "$peer" forward "$T/m.onnx" auto f31 2 32 1
 says 'f31 is not to be had'
 
+# The peers in Python answer with one loop.
+if command -v python3 >/dev/null; then
+        for one in ort torch; do
+                check "$one has no loop of its own" grep -q '^ *peer.answer(' "$RESECT_SRC/tests/bench/${one}_peer.py"
+        done
+        printf 'go 2\ngo 3\npeak\n' |
+                PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$RESECT_SRC/tests/bench python3 -c 'import peer, sys
+def run(): print("run", file=sys.stderr)
+peer.answer(("a", "b"), run, 2, 4)' >"$T/out" 2>"$T/err"
+        check "Python: ready" grep -q '^ready a b$' "$T/out"
+        check "Python: two runs" answers 2 2
+        check "Python: three runs" answers 3 3
+        check "Python: memory" answers 4 1
+        check "Python: four runs that are not timed, and five" test "$(grep -c run "$T/err")" -eq 9
+fi
+
 status 0 "$RESECT_BUILD/tests/bench/fma_peak" 1 0.01
 check 'a peak in float' grep -q '"gflops_f32": [1-9]' "$T/out"
 check 'a bandwidth' grep -q '"triad_gb_per_second": [0-9]*[1-9]' "$T/out"
