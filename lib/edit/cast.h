@@ -36,6 +36,8 @@ typedef struct rs_cast {
 /* cast_types.c: the first opset in which an operator computes in that float type; 0: in none, or the operator is not known
    here. */
 int rs_cast_since(const rs_node *n, int32_t dtype);
+/* Refuses models that cannot be cast to c->to: of 8 bits, with graphs within, in training, of too early an opset. */
+bool rs_cast_allowed(const rs_cast *c, resect_error *err) RESECT_MUST;
 /* "fp16" for RESECT_FLOAT16. */
 const char *rs_cast_name(int32_t dtype);
 /* Does --keep mean this node? By its part, its name, or its output's. */
@@ -49,7 +51,8 @@ void rs_cast_renamed(rs_cast *c, const char *from, const char *to);
 /* The layer that a tensor's loss belongs to is the one whose part it is. */
 void rs_cast_lose(rs_cast *c, const char *tensor, const rs_loss *loss);
 bool rs_is_float(int32_t dtype);
-bool rs_cast_quantised(const rs_node *n); /* an operator of 8 bits */
+/* Refuses an operator of 8 bits. */
+bool rs_cast_unquantised(const rs_node *n, resect_error *err) RESECT_MUST;
 
 /* cast_float.c */
 bool rs_cast_float(rs_cast *c, resect_error *err) RESECT_MUST;

@@ -479,50 +479,6 @@ give_inputs(casting *k, resect_error *err)
         return true;
 }
 
-static bool
-refuse(const casting *k, resect_error *err)
-{
-        const resect_model *m = k->s->m;
-        const rs_graph *g = &m->graph;
-        const int64_t opset = rs_model_opset(m), least = k->c->to == RESECT_BFLOAT16 ? 13 : 7;
-        const char *to = rs_cast_name(k->c->to);
-        if (opset < least)
-                return rs_fail(err, RESECT_UNSUPPORTED,
-                        "--to %s needs opset %lld or later, and the model is of %lld: resect-edit "
-                        "--opset %lld "
-                        "raises it",
-                        to, (long long)least, (long long)opset, (long long)least);
-        for (size_t i = 0; i < g->n_nodes; i++) {
-                const rs_node *n = g->nodes[i];
-                const char **names;
-                size_t count;
-                const int since = rs_cast_since(n, k->c->to);
-                if (rs_cast_quantised(n))
-                        return rs_fail(err, RESECT_UNSUPPORTED,
-                                "the model is of 8 bits already: %s (%s); take the one from before",
-                                rs_node_title(n), n->op);
-                if (!rs_node_subgraph_names(n, &k->s->arena, &names, &count, err))
-                        return false;
-                if (count != 0)
-                        return rs_fail(err, RESECT_UNSUPPORTED,
-                                "%s (%s) has a graph of its own, whose types are not cast",
-                                rs_node_title(n), n->op);
-                if ((rs_is_op(n, "Conv") || rs_is_op(n, "ConvTranspose")) && since > opset &&
-                        !k->c->weights_only && !rs_cast_kept(k->c, n))
-                        return rs_fail(err, RESECT_UNSUPPORTED,
-                                "%s takes %s from opset %d on, and the model is of %lld: "
-                                "resect-edit --opset %d "
-                                "raises it, --weights-only needs no more",
-                                n->op, to, since, (long long)opset, since);
-                for (size_t j = 1; rs_is_op(n, "BatchNormalization") && j < n->n_out; j++)
-                        if (n->out[j][0] != '\0')
-                                return rs_fail(err, RESECT_UNSUPPORTED,
-                                        "%s is in training mode: resect-fold --eval takes it out",
-                                        rs_node_title(n));
-        }
-        return true;
-}
-
 /* Constants of another type become initializers, which can be cast in place. */
 static bool
 lift_constants(casting *k, resect_error *err)
@@ -589,8 +545,8 @@ bool
 rs_cast_float(rs_cast *c, resect_error *err)
 {
         casting k = {.c = c, .s = c->s};
-        bool ok = refuse(&k, err) && lift_constants(&k, err) && rs_graph_sort(c->s->m, err) &&
-                  rs_index_make(&k.ix, &c->s->m->graph, err);
+        bool ok = rs_cast_allowed(c, err) && lift_constants(&k, err) &&
+                  rs_graph_sort(c->s->m, err) && rs_index_make(&k.ix, &c->s->m->graph, err);
         ok = ok && rs_infer_all(c->s->m, &k.types, err) && look(&k, err) && work(&k, err);
         rs_map_free(&k.values);
         rs_map_free(&k.makers);

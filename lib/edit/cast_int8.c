@@ -435,10 +435,8 @@ refuse(const job *k, resect_error *err)
                         (long long)opset);
         for (size_t i = 0; i < g->n_nodes; i++) {
                 const rs_node *n = g->nodes[i];
-                if (rs_cast_quantised(n))
-                        return rs_fail(err, RESECT_UNSUPPORTED,
-                                "the model is of 8 bits already: %s (%s); take the one from before",
-                                rs_node_title(n), n->op);
+                if (!rs_cast_unquantised(n, err))
+                        return false;
                 const rs_link *l =
                         rs_is_op(n, "BatchNormalization") ? rs_index_find(&k->ix, n->in[0]) : NULL;
                 norms += l != NULL && l->n_uses == 1 &&

@@ -15,6 +15,7 @@
 #include "onednn/conv_shape.h"
 #include "onednn/norm_kernels.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -285,12 +286,9 @@ conv_forward(const rs_call *c)
              *bias = s->bias ? c->in[2]->data : NULL;
         if (s->sum && c->residual->data != out)
                 memcpy(out, c->residual->data, s->out_bytes);
-        if (s->own[FORWARD] && c->pictures)
-                rs_own_forward_first(&s->ahead, c->pictures, c->in[0]->data, w, bias, s->sum,
-                        c->relu, out, c->scratch);
-        else if (s->own[FORWARD])
-                rs_own_forward(
-                        &s->ahead, c->in[0]->data, w, bias, s->sum, c->relu, out, c->scratch);
+        if (s->own[FORWARD])
+                rs_own_forward_first(&s->ahead, c->pictures ? c->pictures : SIZE_MAX,
+                        c->in[0]->data, w, bias, s->sum, c->relu, out, c->scratch);
         else
                 rs_lowered_run(c, FORWARD, (void *[]){c->in[0]->data, w, out, bias}, c->scratch);
 }

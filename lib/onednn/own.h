@@ -34,7 +34,7 @@ size_t rs_own_scratch(const rs_own *o); /* bytes, enough for each call; 64-byte 
 /* y = relu(conv(x, w) + bias + y): bias, the old y and relu only where asked for; the old y alone where `to` has a stride. */
 void rs_own_forward(const rs_own *o, const float *x, const float *u, const float *bias, bool add, bool relu, float *y,
         void *scratch);
-/* The same for the first `pictures` of the batch alone, to the same bits. u and scratch are those of all. */
+/* The same for the first `pictures` of the batch alone (at most all of them), to the same bits. u and scratch are those of all. */
 void rs_own_forward_first(const rs_own *o, size_t pictures, const float *x, const float *u, const float *bias, bool add, bool relu,
         float *y, void *scratch);
 /* dw = the gradient of w, dense. */

@@ -6,8 +6,8 @@
  *
  *   v   a group's inputs, transformed: [point][block of at most 14 tiles][C / 16][tile][16]
  *   s   sums of a group for 32 outputs, before their transform: [point][2][tile][16]
- *   u   weights, read in the order in which they lie: [O / 32][point][C][32], the last chunk
- * [..][16]
+ *   u   weights, read in the order in which they lie: [O / 32][point][C][32]; of the last chunk
+ *       [point][C][16] where O / 16 is odd
  *
  * Either every thread has groups of its own and reads all transformed weights for each of them
  * (many tiles, few weights), or all threads transform the inputs of many groups together and then
