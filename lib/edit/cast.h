@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: 0BSD */
-/* The parts of resect-cast: which types operators take, casting between floats, and the report of what that cost. */
+/* The parts of resect-cast: what may be cast, casting between floats, and the report of what that cost. */
 #ifndef RS_EDIT_CAST_H
 #define RS_EDIT_CAST_H
 
@@ -33,10 +33,7 @@ typedef struct rs_cast {
         size_t changed;  /* nodes, tensors, inputs and outputs that are of another type now */
 } rs_cast;
 
-/* cast_types.c: the first opset in which an operator computes in that float type; 0: in none, or the operator is not known
-   here. */
-int rs_cast_since(const rs_node *n, int32_t dtype);
-/* Refuses models that cannot be cast to c->to: of 8 bits, with graphs within, in training, of too early an opset. */
+/* cast_types.c. Refuses models that cannot be cast to c->to: of 8 bits, with graphs within, in training, of too early an opset. */
 bool rs_cast_allowed(const rs_cast *c, resect_error *err) RESECT_MUST;
 /* "fp16" for RESECT_FLOAT16. */
 const char *rs_cast_name(int32_t dtype);

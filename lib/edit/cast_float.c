@@ -8,6 +8,7 @@
  * wishes is not touched, so that casting twice is casting once.
  */
 #include "edit/cast.h"
+#include "edit/opset_types.h"
 #include "edit/rewrite.h"
 
 #include <math.h>
@@ -140,7 +141,7 @@ static rule
 rule_of(const casting *k, const rs_node *n, int of)
 {
         const rs_cast *c = k->c;
-        const int since = rs_cast_since(n, c->to);
+        const int since = rs_opset_since(n, c->to);
         const bool half = narrow(c->to);
         if (float_cast(k, n))
                 return A_CAST;
@@ -150,7 +151,7 @@ rule_of(const casting *k, const rs_node *n, int of)
                 return half ? AS_FLOAT : AS_IT_IS;
         if (rs_is_op(n, "Cast")) /* from integers */
                 return AS_NEW;
-        if (rs_cast_since(n, RESECT_FLOAT) == 0)
+        if (rs_opset_since(n, RESECT_FLOAT) == 0)
                 return AS_IT_IS;
         if (half && is_so_already(k, n))
                 return AS_NEW;

@@ -18,7 +18,7 @@ libcore_la_SOURCES += \
 	lib/edit/measure.c lib/edit/measure.h \
 	lib/edit/names.c \
 	lib/edit/new.c \
-	lib/edit/opset.c \
+	lib/edit/opset.c lib/edit/opset.h lib/edit/opset_math.c lib/edit/opset_move.c lib/edit/opset_types.c lib/edit/opset_types.h \
 	lib/edit/pack.c \
 	lib/edit/parts.c lib/edit/parts.h \
 	lib/edit/recipe.c lib/edit/recipe.h \

@@ -4,96 +4,152 @@
  * operator's history is one row: the versions at which its meaning or form changed, and a function
  * that brings a node across one such step, up or down. What has no row, or cannot be said in the
  * other version, is refused by name; weights are never touched. Between the listed versions only
- * element types were added.
+ * element types were added, which opset_types.c knows: going down, a node that is given a type that
+ * its operator did not take yet is refused, too. resect-cast can bring the model to another type.
  */
-#include "edit/rewrite.h"
+#include "edit/opset.h"
 
-#include <math.h>
+#include <stdio.h>
 #include <string.h>
 
-#include "base/map.h"
-#include "edit/fold.h"
+#include "edit/opset_types.h"
+#include "edit/rewrite.h"
 #include "tensor/dtype.h"
 
-typedef struct crossing {
-        rs_surgery *s;
-        rs_types types;
-        rs_index index; /* as it was before: constants are looked up there */
-        int64_t from, to;
-        bool up;
-} crossing;
-
-typedef bool step(crossing *c, rs_node *n, resect_error *err);
-
-static bool
-refuse(const rs_node *n, const char *why, resect_error *err)
+bool
+rs_cross_refuse(const rs_node *n, const char *why, resect_error *err)
 {
         return rs_fail(
                 err, RESECT_UNSUPPORTED, "--opset: %s (%s): %s", rs_node_title(n), n->op, why);
 }
 
-/* The integers that a constant input holds; NULL when it is none. */
-static const int64_t *
-constant_ints(crossing *c, const rs_node *n, size_t slot, size_t *count, resect_error *err)
+bool
+rs_cross_has(const rs_node *n, size_t slot)
 {
-        const rs_tensor *t = slot < n->n_in ? rs_constant(&c->index, n->in[slot]) : NULL;
-        rs_span raw;
-        if (t == NULL || t->dtype != RESECT_INT64 ||
-                !rs_tensor_bytes(c->s->m, t, &c->s->arena, &raw, err))
-                return NULL;
-        int64_t *v = RS_NEW(&c->s->arena, t->count + 1, int64_t, err);
-        if (v != NULL)
-                rs_from_little(v, raw.data, RESECT_INT64, t->count);
-        *count = t->count;
-        return v;
+        return slot < n->n_in && n->in[slot][0] != '\0';
 }
 
-static bool
-add_input(crossing *c, rs_node *n, size_t slot, const char *name, resect_error *err)
+const rs_type *
+rs_cross_type(const rs_crossing *c, const rs_node *n, size_t slot)
 {
-        const char **in = RS_NEW(&c->s->m->arena, slot + 1, const char *, err);
+        return rs_cross_has(n, slot) ? rs_types_find(&c->types, n->in[slot]) : NULL;
+}
+
+const rs_tensor *
+rs_cross_constant(const rs_crossing *c, const rs_node *n, size_t slot)
+{
+        if (!rs_cross_has(n, slot))
+                return NULL;
+        const rs_tensor *t = rs_constant(&c->index, n->in[slot]);
+        return t != NULL ? t : rs_find_tensor(&c->s->m->graph, n->in[slot]); /* made by a step */
+}
+
+bool
+rs_cross_ints(rs_crossing *c, const rs_node *n, size_t slot, int64_t **v, size_t *count,
+        resect_error *err)
+{
+        const rs_tensor *t = rs_cross_constant(c, n, slot);
+        rs_span raw;
+        *v = NULL;
+        *count = 0;
+        if (t == NULL || (t->dtype != RESECT_INT64 && t->dtype != RESECT_INT32))
+                return true;
+        int64_t *all = RS_NEW(&c->s->arena, t->count + 1, int64_t, err);
+        if (all == NULL || !rs_tensor_bytes(c->s->m, t, &c->s->arena, &raw, err))
+                return false;
+        const size_t width = t->dtype == RESECT_INT64 ? 8 : 4;
+        for (size_t i = 0; i < t->count; i++) {
+                int64_t one;
+                rs_from_little(&one, raw.data + i * width, t->dtype, 1);
+                all[i] = rs_load_int(&one, t->dtype, 0);
+        }
+        *v = all;
+        *count = t->count;
+        return true;
+}
+
+bool
+rs_cross_input(rs_crossing *c, rs_node *n, size_t slot, const char *name, resect_error *err)
+{
+        const size_t count = n->n_in > slot ? n->n_in : slot + 1;
+        const char **in = RS_NEW(&c->s->m->arena, count, const char *, err);
         if (in == NULL)
                 return false;
-        for (size_t i = 0; i < slot; i++)
+        for (size_t i = 0; i < count; i++)
                 in[i] = i < n->n_in ? n->in[i] : "";
         in[slot] = name;
         n->in = in;
-        n->n_in = slot + 1;
+        n->n_in = count;
         rs_node_touch(n);
         return true;
 }
 
-/* An attribute of integers that became input 1 (axes, shape, pads), and the way back. */
-static bool
-ints_move(crossing *c, rs_node *n, const char *attr, resect_error *err)
+/* A name for a new constant of a node. */
+static const char *
+name_of(rs_crossing *c, const rs_node *n, const char *what, resect_error *err)
+{
+        char *wish = rs_arena_printf(
+                &c->s->arena, err, "%s_%s", n->n_out != 0 ? n->out[0] : n->op, what);
+        return wish != NULL ? rs_model_fresh_name(c->s->m, wish, err) : NULL;
+}
+
+bool
+rs_cross_put_ints(rs_crossing *c, rs_node *n, size_t slot, const char *what, const int64_t *v,
+        size_t count, resect_error *err)
+{
+        const char *name = name_of(c, n, what, err);
+        return name != NULL && rs_build_ints(c->s, name, v, count, err) != NULL &&
+               rs_cross_input(c, n, slot, name, err);
+}
+
+bool
+rs_cross_put_number(rs_crossing *c, rs_node *n, size_t slot, const char *what, int32_t dtype,
+        double v, resect_error *err)
+{
+        const rs_type *x = rs_cross_type(c, n, 0);
+        if (dtype == 0 && (x == NULL || x->dtype == 0))
+                return rs_cross_refuse(n, "the type of its input is not known", err);
+        const char *name = name_of(c, n, what, err);
+        rs_tensor *t = name != NULL ? rs_model_add_tensor(c->s->m, name,
+                                              dtype != 0 ? dtype : x->dtype, 0, NULL, err)
+                                    : NULL;
+        if (t == NULL)
+                return false;
+        rs_tensor_put(t, &v, 1);
+        return rs_cross_input(c, n, slot, name, err);
+}
+
+bool
+rs_cross_ints_move(rs_crossing *c, rs_node *n, const char *attr, size_t slot, resect_error *err)
 {
         const rs_attr *a = rs_node_attr(n, attr);
         if (c->up) {
                 if (a == NULL || a->type != RS_ATTR_INTS)
                         return true;
-                char *wish = rs_arena_printf(
-                        &c->s->arena, err, "%s_%s", n->n_out ? n->out[0] : n->op, attr);
-                const char *name = wish != NULL ? rs_model_fresh_name(c->s->m, wish, err) : NULL;
-                if (name == NULL || rs_build_ints(c->s, name, a->ints, a->n, err) == NULL)
+                if (!rs_cross_put_ints(c, n, slot, attr, a->ints, a->n, err))
                         return false;
                 rs_node_drop_attr(n, attr);
-                return add_input(c, n, 1, name, err);
-        }
-        size_t count;
-        if (n->n_in < 2 || n->in[1][0] == '\0')
                 return true;
-        const int64_t *v = constant_ints(c, n, 1, &count, err);
-        if (v == NULL)
-                return err != NULL && err->code == RESECT_NOMEM
-                               ? false
-                               : refuse(n, "its second input is computed, not constant", err);
-        n->n_in = 1;
-        return rs_node_set_ints(c->s->m, n, attr, v, count, err);
+        }
+        int64_t *v;
+        size_t count;
+        if (!rs_cross_has(n, slot)) {
+                n->n_in = n->n_in > slot ? slot : n->n_in;
+                return true;
+        }
+        if (!rs_cross_ints(c, n, slot, &v, &count, err))
+                return false;
+        if (v == NULL) {
+                char why[80];
+                snprintf(why, sizeof why, "its %s are computed, not constant", attr);
+                return rs_cross_refuse(n, why, err);
+        }
+        n->n_in = slot;
+        return count == 0 || rs_node_set_ints(c->s->m, n, attr, v, count, err);
 }
 
-/* Going down, an attribute that the older version does not know must have its default, and goes. */
-static bool
-forget_int(crossing *c, rs_node *n, const char *attr, int64_t otherwise, resect_error *err)
+bool
+rs_cross_forget(rs_crossing *c, rs_node *n, const char *attr, int64_t otherwise, resect_error *err)
 {
         if (c->up)
                 return true;
@@ -105,360 +161,148 @@ forget_int(crossing *c, rs_node *n, const char *attr, int64_t otherwise, resect_
         return true;
 }
 
-static bool
-forget_ones(crossing *c, rs_node *n, const char *attr, resect_error *err)
+bool
+rs_cross_forget_ones(rs_crossing *c, rs_node *n, const char *attr, resect_error *err)
 {
         const rs_attr *a = rs_node_attr(n, attr);
         if (c->up || a == NULL)
                 return true;
         for (size_t i = 0; a->type == RS_ATTR_INTS && i < a->n; i++)
                 if (a->ints[i] != 1)
-                        return refuse(n, "its dilations cannot be said there", err);
+                        return rs_cross_refuse(n, "its dilations cannot be said there", err);
         rs_node_drop_attr(n, attr);
         return true;
 }
 
-static const rs_type *
-type_of(const crossing *c, const rs_node *n, size_t slot)
-{
-        return slot < n->n_in ? rs_types_find(&c->types, n->in[slot]) : NULL;
-}
-
-/* Before 13 everything from axis on was one row: the same when the axis is the last. */
-static bool
-softmax_13(crossing *c, rs_node *n, resect_error *err)
-{
-        const rs_type *x = type_of(c, n, 0);
-        int64_t axis = rs_node_int(n, "axis", c->up ? 1 : -1);
-        if (x == NULL || x->rank < 1)
-                return refuse(n, "the rank of its input is not known", err);
-        axis += axis < 0 ? x->rank : 0;
-        if (axis != x->rank - 1)
-                return refuse(n, "its axis is not the last, and means something else there", err);
-        return rs_node_set_int(c->s->m, n, "axis", axis, err);
-}
-
-/* Before 7 broadcasting was asked for, along an axis; equal shapes need none. */
-static bool
-binary_7(crossing *c, rs_node *n, resect_error *err)
-{
-        const rs_type *a = type_of(c, n, 0), *b = type_of(c, n, 1);
-        bool same = a != NULL && b != NULL && a->rank >= 0 && a->rank == b->rank;
-        for (int i = 0; same && i < a->rank; i++)
-                same = a->dims[i] == b->dims[i];
-        const bool tail = a != NULL && b != NULL && b->rank >= 0 && b->rank <= a->rank;
-        const int64_t axis = rs_node_int(n, "axis", -1);
-        rs_node_drop_attr(n, "consumed_inputs");
-        if (rs_node_int(n, "broadcast", 0) != 0 && !same &&
-                (!tail || (axis >= 0 && axis != a->rank - b->rank)))
-                return refuse(n, "it broadcasts along an axis that is not the last", err);
-        rs_node_drop_attr(n, "broadcast");
-        rs_node_drop_attr(n, "axis");
-        return true;
-}
-
-static bool
-gemm_7(crossing *c, rs_node *n, resect_error *err)
-{
-        (void)c, (void)err;
-        rs_node_drop_attr(n, "broadcast");
-        return true;
-}
-
-static bool
-gemm_11(crossing *c, rs_node *n, resect_error *err)
-{
-        return c->up || (n->n_in > 2 && n->in[2][0] != '\0')
-                       ? true
-                       : refuse(n, "it has no C, which was not optional there", err);
-}
-
-static bool
-bn_7(crossing *c, rs_node *n, resect_error *err)
-{
-        if (rs_bn_trains(c->s->m, n))
-                return refuse(n, "it is in training mode", err);
-        rs_node_drop_attr(n, "is_test");
-        rs_node_drop_attr(n, "consumed_inputs");
-        return true;
-}
-
-/* 9 has no spatial any more: 1 is what it always does. Of one number a channel, as some exporters
- * write with 0, the meaning is that too. */
-static bool
-bn_9(crossing *c, rs_node *n, resect_error *err)
-{
-        const rs_type *scale = type_of(c, n, 1);
-        if (c->up && rs_node_int(n, "spatial", 1) == 0 && (scale == NULL || scale->rank != 1))
-                return refuse(n, "spatial=0 with parameters for each element", err);
-        rs_node_drop_attr(n, "spatial");
-        return true;
-}
-
-static bool
-bn_14(crossing *c, rs_node *n, resect_error *err)
-{
-        if (c->up ? rs_bn_trains(c->s->m, n) : rs_node_int(n, "training_mode", 0) != 0)
-                return refuse(n, "it is in training mode; resect-fold --eval ends that", err);
-        return forget_int(c, n, "training_mode", 0, err);
-}
-
-static bool
-dropout_7(crossing *c, rs_node *n, resect_error *err)
-{
-        (void)c, (void)err;
-        rs_node_drop_attr(n, "is_test");
-        return true;
-}
-
-static bool
-dropout_12(crossing *c, rs_node *n, resect_error *err)
-{
-        if (c->up) {
-                const double ratio = rs_node_float(n, "ratio", 0.5f);
-                const char *name = rs_model_fresh_name(c->s->m, "dropout_ratio", err);
-                rs_tensor *t = name != NULL ? rs_model_add_tensor(
-                                                      c->s->m, name, RESECT_FLOAT, 0, NULL, err)
-                                            : NULL;
-                if (t == NULL)
-                        return false;
-                rs_tensor_put(t, &ratio, 1);
-                rs_node_drop_attr(n, "ratio");
-                return add_input(c, n, 1, name, err);
-        }
-        if (n->n_in > 2)
-                return refuse(n, "its training_mode is an input", err);
-        const rs_tensor *t =
-                n->n_in > 1 && n->in[1][0] != '\0' ? rs_constant(&c->index, n->in[1]) : NULL;
-        double *ratio, half = 0.5;
-        if (n->n_in > 1 && n->in[1][0] != '\0' && (t == NULL || t->count != 1))
-                return refuse(n, "its ratio is computed, not constant", err);
-        if (t == NULL)
-                ratio = &half;
-        else if (!rs_tensor_doubles(c->s->m, &c->s->arena, t, &ratio, err))
-                return false;
-        n->n_in = 1;
-        rs_node_drop_attr(n, "seed");
-        return rs_node_set_float(c->s->m, n, "ratio", (float)*ratio, err);
-}
-
-static bool
-reshape_5(crossing *c, rs_node *n, resect_error *err)
-{
-        rs_node_drop_attr(n, "consumed_inputs");
-        return ints_move(c, n, "shape", err);
-}
-static bool
-reshape_14(crossing *c, rs_node *n, resect_error *err)
-{
-        return forget_int(c, n, "allowzero", 0, err);
-}
-
-static bool
-axes_input(crossing *c, rs_node *n, resect_error *err)
-{
-        return ints_move(c, n, "axes", err);
-}
-
-static bool
-reduce_18(crossing *c, rs_node *n, resect_error *err)
-{
-        return forget_int(c, n, "noop_with_empty_axes", 0, err) && ints_move(c, n, "axes", err);
-}
-
-static bool
-shape_15(crossing *c, rs_node *n, resect_error *err)
-{
-        return rs_node_attr(n, "end") != NULL && !c->up ? refuse(n, "it has an end", err)
-                                                        : forget_int(c, n, "start", 0, err);
-}
-
-static bool
-max_8(crossing *c, rs_node *n, resect_error *err)
-{
-        return forget_int(c, n, "storage_order", 0, err) &&
-               (c->up || n->n_out < 2 || refuse(n, "it tells indices", err));
-}
-static bool
-max_10(crossing *c, rs_node *n, resect_error *err)
-{
-        return forget_int(c, n, "ceil_mode", 0, err) && forget_ones(c, n, "dilations", err);
-}
-static bool
-average_7(crossing *c, rs_node *n, resect_error *err)
-{
-        return forget_int(c, n, "count_include_pad", 0, err);
-}
-static bool
-average_10(crossing *c, rs_node *n, resect_error *err)
-{
-        return forget_int(c, n, "ceil_mode", 0, err);
-}
-static bool
-average_19(crossing *c, rs_node *n, resect_error *err)
-{
-        return forget_ones(c, n, "dilations", err);
-}
-
-/* Negative axes came with 11 (Flatten, Concat, Squeeze ...): going down they are counted from the
- * front. */
-static bool
-axis_11(crossing *c, rs_node *n, resect_error *err)
-{
-        const rs_type *x = type_of(c, n, 0);
-        const rs_attr *axis = rs_node_attr(n, "axis"), *axes = rs_node_attr(n, "axes");
-        if (c->up)
-                return true;
-        if (axis != NULL && axis->type == RS_ATTR_INT && axis->i < 0) {
-                if (x == NULL || x->rank < 0)
-                        return refuse(n, "its axis counts from the end of an unknown rank", err);
-                return rs_node_set_int(c->s->m, n, "axis", axis->i + x->rank, err);
-        }
-        int64_t v[RESECT_RANK_MAX];
-        if (axes == NULL || axes->type != RS_ATTR_INTS || axes->n > RESECT_RANK_MAX)
-                return true;
-        const int rank = x == NULL || x->rank < 0          ? -1
-                         : strcmp(n->op, "Unsqueeze") == 0 ? x->rank + (int)axes->n
-                                                           : x->rank;
-        for (size_t i = 0; i < axes->n; i++) {
-                v[i] = axes->ints[i];
-                if (v[i] < 0 && rank < 0)
-                        return refuse(n, "its axes count from the end of an unknown rank", err);
-                v[i] += v[i] < 0 ? rank : 0;
-        }
-        return rs_node_set_ints(c->s->m, n, "axes", v, axes->n, err);
-}
-
-static bool
-pad_11(crossing *c, rs_node *n, resect_error *err)
-{
-        if (!c->up) {
-                double *value = NULL;
-                const rs_tensor *t = n->n_in > 2 && n->in[2][0] != '\0'
-                                             ? rs_constant(&c->index, n->in[2])
-                                             : NULL;
-                if (n->n_in > 3 ||
-                        (n->n_in > 2 && n->in[2][0] != '\0' && (t == NULL || t->count != 1)))
-                        return refuse(
-                                n, "its value or axes are inputs that cannot be said there", err);
-                if (t != NULL && !rs_tensor_doubles(c->s->m, &c->s->arena, t, &value, err))
-                        return false;
-                n->n_in = 2;
-                return ints_move(c, n, "pads", err) &&
-                       (value == NULL ||
-                               rs_node_set_float(c->s->m, n, "value", (float)*value, err));
-        }
-        const double value = rs_node_float(n, "value", 0);
-        if (!ints_move(c, n, "pads", err))
-                return false;
-        rs_node_drop_attr(n, "value");
-        if (value == 0)
-                return true;
-        const char *name = rs_model_fresh_name(c->s->m, "pad_value", err);
-        rs_tensor *t = name != NULL ? rs_model_add_tensor(c->s->m, name, RESECT_FLOAT, 0, NULL, err)
-                                    : NULL;
-        if (t == NULL)
-                return false;
-        rs_tensor_put(t, &value, 1);
-        return add_input(c, n, 2, name, err);
-}
-
-static bool
-clip_11(crossing *c, rs_node *n, resect_error *err)
-{
-        static const char *const names[2] = {"min", "max"};
-        for (size_t i = 0; i < 2; i++) {
-                if (c->up && rs_node_attr(n, names[i]) != NULL) {
-                        const double v = rs_node_float(n, names[i], 0);
-                        const char *name =
-                                rs_model_fresh_name(c->s->m, i ? "clip_max" : "clip_min", err);
-                        rs_tensor *t = name != NULL ? rs_model_add_tensor(c->s->m, name,
-                                                              RESECT_FLOAT, 0, NULL, err)
-                                                    : NULL;
-                        if (t == NULL || !add_input(c, n, i + 1, name, err))
-                                return false;
-                        rs_tensor_put(t, &v, 1);
-                        rs_node_drop_attr(n, names[i]);
-                } else if (!c->up && n->n_in > i + 1 && n->in[i + 1][0] != '\0') {
-                        const rs_tensor *t = rs_constant(&c->index, n->in[i + 1]);
-                        double *v;
-                        if (t == NULL || t->count != 1)
-                                return refuse(n, "its bounds are computed, not constant", err);
-                        if (!rs_tensor_doubles(c->s->m, &c->s->arena, t, &v, err) ||
-                                !rs_node_set_float(c->s->m, n, names[i], (float)*v, err))
-                                return false;
-                }
-        }
-        if (!c->up)
-                n->n_in = 1;
-        return true;
-}
-
-static bool
-sum_8(crossing *c, rs_node *n, resect_error *err)
-{
-        const rs_type *a = type_of(c, n, 0);
-        for (size_t k = 1; !c->up && k < n->n_in; k++) {
-                const rs_type *b = type_of(c, n, k);
-                bool same = a != NULL && b != NULL && a->rank >= 0 && a->rank == b->rank;
-                for (int i = 0; same && i < a->rank; i++)
-                        same = a->dims[i] == b->dims[i];
-                if (!same)
-                        return refuse(n, "it broadcasts, which Sum did not do there", err);
-        }
-        return true;
-}
-
-static bool
-plain_6(crossing *c, rs_node *n, resect_error *err)
-{
-        (void)c, (void)err;
-        rs_node_drop_attr(n, "consumed_inputs");
-        return true;
-}
-
-/* Every change between opset 6 and 22. Operators with no steps only gained element types. */
+/* Every change between opset 1 and 22. Operators with no steps only gained element types. */
 static const struct history {
         const char *op;
         struct {
                 int version;
-                step *cross;
+                rs_step *cross;
         } steps[4];
 } histories[] = {
-        {"Add", {{7, binary_7}}},
-        {"Sub", {{7, binary_7}}},
-        {"Mul", {{7, binary_7}}},
-        {"Div", {{7, binary_7}}},
-        {"AveragePool", {{7, average_7}, {10, average_10}, {19, average_19}}},
-        {"BatchNormalization", {{7, bn_7}, {9, bn_9}, {14, bn_14}}},
-        {"Clip", {{6, plain_6}, {11, clip_11}}},
-        {"Concat", {{11, axis_11}}},
+        {"Abs", {{6, rs_step_plain_6}}},
+        {"Acos", {{0, NULL}}},
+        {"Acosh", {{0, NULL}}},
+        {"Add", {{7, rs_step_binary_7}}},
+        {"And", {{7, rs_step_binary_7}}},
+        {"ArgMax", {{11, rs_step_axis_11}, {12, rs_step_arg_12}}},
+        {"ArgMin", {{11, rs_step_axis_11}, {12, rs_step_arg_12}}},
+        {"Asin", {{0, NULL}}},
+        {"Asinh", {{0, NULL}}},
+        {"Atan", {{0, NULL}}},
+        {"Atanh", {{0, NULL}}},
+        {"AveragePool",
+                {{7, rs_step_average_7}, {10, rs_step_average_10}, {19, rs_step_average_19}}},
+        {"BatchNormalization", {{7, rs_step_norm_7}, {9, rs_step_norm_9}, {14, rs_step_norm_14}}},
+        {"Cast", {{6, rs_step_cast_6}, {19, rs_step_cast_19}}},
+        {"CastLike", {{19, rs_step_cast_19}}},
+        {"Ceil", {{6, rs_step_plain_6}}},
+        {"Celu", {{0, NULL}}},
+        {"Clip", {{6, rs_step_plain_6}, {11, rs_step_clip_11}}},
+        {"Concat", {{4, rs_step_concat_4}, {11, rs_step_axis_11}}},
+        {"ConstantOfShape", {{0, NULL}}},
         {"Conv", {{0, NULL}}},
-        {"Dropout", {{7, dropout_7}, {12, dropout_12}}},
-        {"Exp", {{6, plain_6}}},
+        {"ConvInteger", {{0, NULL}}},
+        {"ConvTranspose", {{0, NULL}}},
+        {"Cos", {{0, NULL}}},
+        {"Cosh", {{0, NULL}}},
+        {"DepthToSpace", {{11, rs_step_depth_11}}},
+        {"DequantizeLinear", {{13, rs_step_quantize_13}, {21, rs_step_dequantize_21}}},
+        {"Div", {{7, rs_step_binary_7}}},
+        {"Dropout", {{7, rs_step_dropout_7}, {10, rs_step_dropout_10}, {12, rs_step_dropout_12}}},
+        {"DynamicQuantizeLinear", {{0, NULL}}},
+        {"Elu", {{6, rs_step_plain_6}}},
+        {"Equal", {{7, rs_step_binary_7}}},
+        {"Erf", {{0, NULL}}},
+        {"Exp", {{6, rs_step_plain_6}}},
         {"Expand", {{0, NULL}}},
-        {"Flatten", {{11, axis_11}}},
-        {"Gather", {{11, axis_11}}},
-        {"Gemm", {{7, gemm_7}, {11, gemm_11}}},
+        {"Flatten", {{11, rs_step_axis_11}}},
+        {"Floor", {{6, rs_step_plain_6}}},
+        {"Gather", {{11, rs_step_gather_11}}},
+        {"GatherElements", {{0, NULL}}},
+        {"Gelu", {{0, NULL}}},
+        {"Gemm", {{7, rs_step_gemm_7}, {11, rs_step_gemm_11}}},
         {"GlobalAveragePool", {{0, NULL}}},
+        {"GlobalLpPool", {{2, rs_step_lp_2}}},
         {"GlobalMaxPool", {{0, NULL}}},
+        {"Greater", {{7, rs_step_binary_7}}},
+        {"GreaterOrEqual", {{0, NULL}}},
+        {"HardSigmoid", {{6, rs_step_plain_6}}},
+        {"HardSwish", {{0, NULL}}},
         {"Identity", {{0, NULL}}},
-        {"LogSoftmax", {{13, softmax_13}}},
+        {"InstanceNormalization", {{6, rs_step_plain_6}}},
+        {"IsInf", {{0, NULL}}},
+        {"IsNaN", {{0, NULL}}},
+        {"LRN", {{0, NULL}}},
+        {"LeakyRelu", {{6, rs_step_plain_6}}},
+        {"Less", {{7, rs_step_binary_7}}},
+        {"LessOrEqual", {{0, NULL}}},
+        {"Log", {{6, rs_step_plain_6}}},
+        {"LogSoftmax", {{13, rs_step_softmax_13}}},
+        {"LpPool", {{2, rs_step_lp_2}, {18, rs_step_lp_18}}},
         {"MatMul", {{0, NULL}}},
-        {"MaxPool", {{8, max_8}, {10, max_10}}},
-        {"Pad", {{11, pad_11}}},
-        {"ReduceMean", {{11, axis_11}, {18, reduce_18}}},
-        {"Relu", {{6, plain_6}}},
-        {"Reshape", {{5, reshape_5}, {14, reshape_14}}},
-        {"Shape", {{15, shape_15}}},
-        {"Sigmoid", {{6, plain_6}}},
-        {"Softmax", {{13, softmax_13}}},
-        {"Sqrt", {{6, plain_6}}},
-        {"Squeeze", {{11, axis_11}, {13, axes_input}}},
-        {"Sum", {{6, plain_6}, {8, sum_8}}},
-        {"Tanh", {{6, plain_6}}},
+        {"MatMulInteger", {{0, NULL}}},
+        {"Max", {{6, rs_step_plain_6}, {8, rs_step_variadic_8}}},
+        {"MaxPool", {{8, rs_step_max_8}, {10, rs_step_max_10}}},
+        {"Mean", {{6, rs_step_plain_6}, {8, rs_step_variadic_8}}},
+        {"Min", {{6, rs_step_plain_6}, {8, rs_step_variadic_8}}},
+        {"Mish", {{0, NULL}}},
+        {"Mod", {{0, NULL}}},
+        {"Mul", {{7, rs_step_binary_7}}},
+        {"Neg", {{6, rs_step_plain_6}}},
+        {"Not", {{0, NULL}}},
+        {"Or", {{7, rs_step_binary_7}}},
+        {"PRelu", {{6, rs_step_plain_6}, {7, rs_step_prelu_7}}},
+        {"Pad", {{2, rs_step_pad_2}, {11, rs_step_pad_11}, {18, rs_step_pad_18},
+                        {19, rs_step_pad_19}}},
+        {"Pow", {{7, rs_step_binary_7}}},
+        {"QLinearConv", {{0, NULL}}},
+        {"QLinearMatMul", {{0, NULL}}},
+        {"QuantizeLinear",
+                {{13, rs_step_quantize_13}, {19, rs_step_cast_19}, {21, rs_step_quantize_21}}},
+        {"Range", {{0, NULL}}},
+        {"Reciprocal", {{6, rs_step_plain_6}}},
+        {"ReduceL1", {{11, rs_step_axis_11}, {18, rs_step_reduce_input}}},
+        {"ReduceL2", {{11, rs_step_axis_11}, {18, rs_step_reduce_input}}},
+        {"ReduceLogSum", {{11, rs_step_axis_11}, {18, rs_step_reduce_input}}},
+        {"ReduceLogSumExp", {{11, rs_step_axis_11}, {18, rs_step_reduce_input}}},
+        {"ReduceMax", {{11, rs_step_axis_11}, {18, rs_step_reduce_input}}},
+        {"ReduceMean", {{11, rs_step_axis_11}, {18, rs_step_reduce_input}}},
+        {"ReduceMin", {{11, rs_step_axis_11}, {18, rs_step_reduce_input}}},
+        {"ReduceProd", {{11, rs_step_axis_11}, {18, rs_step_reduce_input}}},
+        {"ReduceSum", {{11, rs_step_axis_11}, {13, rs_step_reduce_input}}},
+        {"ReduceSumSquare", {{11, rs_step_axis_11}, {18, rs_step_reduce_input}}},
+        {"Relu", {{6, rs_step_plain_6}}},
+        {"Reshape", {{5, rs_step_reshape_5}, {14, rs_step_reshape_14}}},
+        {"Round", {{0, NULL}}},
+        {"Selu", {{6, rs_step_selu_6}}},
+        {"Shape", {{15, rs_step_shape_15}}},
+        {"Sigmoid", {{6, rs_step_plain_6}}},
+        {"Sign", {{0, NULL}}},
+        {"Sin", {{0, NULL}}},
+        {"Sinh", {{0, NULL}}},
+        {"Size", {{0, NULL}}},
+        {"Slice", {{10, rs_step_slice_10}, {11, rs_step_slice_11}}},
+        {"Softmax", {{13, rs_step_softmax_13}}},
+        {"Softplus", {{0, NULL}}},
+        {"Softsign", {{0, NULL}}},
+        {"SpaceToDepth", {{0, NULL}}},
+        {"Split", {{2, rs_step_split_2}, {11, rs_step_axis_11}, {13, rs_step_split_13},
+                          {18, rs_step_split_18}}},
+        {"Sqrt", {{6, rs_step_plain_6}}},
+        {"Squeeze", {{11, rs_step_axis_11}, {13, rs_step_axes_input}}},
+        {"Sub", {{7, rs_step_binary_7}}},
+        {"Sum", {{6, rs_step_plain_6}, {8, rs_step_variadic_8}}},
+        {"Tan", {{0, NULL}}},
+        {"Tanh", {{6, rs_step_plain_6}}},
+        {"ThresholdedRelu", {{0, NULL}}},
+        {"Tile", {{6, rs_step_tile_6}}},
         {"Transpose", {{0, NULL}}},
-        {"Unsqueeze", {{11, axis_11}, {13, axes_input}}},
+        {"Unsqueeze", {{11, rs_step_axis_11}, {13, rs_step_axes_input}}},
+        {"Where", {{0, NULL}}},
+        {"Xor", {{7, rs_step_binary_7}}},
 };
 
 static const struct history *
@@ -471,12 +315,19 @@ find_history(const char *op)
 }
 
 static bool
-cross_node(crossing *c, rs_node *n, resect_error *err)
+cross_node(rs_crossing *c, rs_node *n, resect_error *err)
 {
         const struct history *h = find_history(n->op);
         const int64_t low = c->up ? c->from : c->to, high = c->up ? c->to : c->from;
         if (h == NULL)
-                return refuse(n, "how it changed between versions is not known here", err);
+                return rs_cross_refuse(n, "how it changed between versions is not known here", err);
+        if (!c->up && c->to < 15 && strcmp(n->op, "CastLike") == 0) {
+                if (!rs_step_cast_like(c, n, err))
+                        return false;
+                h = find_history(n->op);
+        }
+        if (!c->up && !rs_opset_takes(n, &c->types, c->to, err))
+                return false;
         for (int k = 0; k < 4; k++) {
                 const int i = c->up ? k : 3 - k;
                 if (h->steps[i].cross != NULL && h->steps[i].version > low &&
@@ -492,7 +343,7 @@ rs_set_opset(rs_surgery *s, int64_t version, resect_error *err)
 {
         resect_model *m = s->m;
         rs_graph *g = &m->graph;
-        crossing c = {.s = s, .from = rs_model_opset(m), .to = version};
+        rs_crossing c = {.s = s, .from = rs_model_opset(m), .to = version};
         size_t constants;
         if (c.from == 0)
                 return rs_fail(
@@ -509,10 +360,15 @@ rs_set_opset(rs_surgery *s, int64_t version, resect_error *err)
         if (!rs_constants_out(s, &constants, err) || !rs_index_make(&c.index, g, err))
                 return false;
         bool ok = rs_infer_all(m, &c.types, err);
+        /* A step may add a node, in the form of the new version. */
         const size_t n = g->n_nodes;
+        rs_node **nodes = ok ? RS_NEW(&s->arena, n + 1, rs_node *, err) : NULL;
+        ok = nodes != NULL;
+        if (ok)
+                memcpy(nodes, g->nodes, n * sizeof *nodes);
         for (size_t i = 0; ok && i < n; i++)
-                if (g->nodes[i]->domain[0] == '\0')
-                        ok = cross_node(&c, g->nodes[i], err);
+                if (nodes[i]->domain[0] == '\0')
+                        ok = cross_node(&c, nodes[i], err);
         rs_index_free(&c.index);
         rs_types_free(&c.types);
         for (size_t i = 0; ok && i < m->n_opsets; i++)

@@ -12,6 +12,17 @@ struct state {
         bool integer; /* from integers or bool */
 };
 
+int32_t
+rs_op_dtype_named(rs_span name)
+{
+        static const char *const names[] = {"", "FLOAT", "UINT8", "INT8", "UINT16", "INT16",
+                "INT32", "INT64", "STRING", "BOOL", "FLOAT16", "DOUBLE", "UINT32", "UINT64"};
+        int32_t to = 13;
+        while (to > 0 && !(name.data && rs_span_is(name, names[to])))
+                to--;
+        return to;
+}
+
 static bool
 infer(rs_infer *x, resect_error *err)
 {
@@ -21,15 +32,11 @@ infer(rs_infer *x, resect_error *err)
                 return false;
         if (like)
                 to = x->in[1]->dtype;
-        else if (x->opset < 6) { /* the dtype's name, "FLOAT" */
-                static const char *const names[] = {"", "FLOAT", "UINT8", "INT8", "UINT16", "INT16",
-                        "INT32", "INT64", "STRING", "BOOL", "FLOAT16", "DOUBLE", "UINT32",
-                        "UINT64"};
+        else if (x->opset < 6) {
                 rs_span name;
                 if (!rs_op_string(x, "to", &name, err))
                         return false;
-                for (to = 13; to > 0 && !(name.data && rs_span_is(name, names[to])); to--)
-                        ;
+                to = rs_op_dtype_named(name);
         } else if (!rs_op_int(x, "to", 0, &to, err))
                 return false;
         if (to < 1 || to > 31)

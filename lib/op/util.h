@@ -41,6 +41,9 @@ rs_op_in(const rs_infer *x, size_t i)
 bool rs_op_counts(
         const rs_infer *x, size_t min, size_t max, size_t outs, resect_error *err) RESECT_MUST;
 
+/* The dtype that Cast called by its name ("FLOAT") before opset 6; 0: none of them. */
+int32_t rs_op_dtype_named(rs_span name);
+
 /* Sets of dtypes. */
 #define RS_BIT(dtype) (UINT32_C(1) << (dtype))
 #define RS_FLOATS                                                                \

@@ -47,6 +47,29 @@ for cut in 'resect-truncate --after layer1.0' 'resect-head --replace --classes 4
         status 0 resect-run cut.onnx --random 1 --repeat 1
 done
 
+# Another opset after a cast: the same numbers, or a reason with the node, the types and the versions.
+status 0 resect-cast --to fp16 --no-report small.onnx -o half.onnx
+for v in 15 22; do
+        status 0 resect-edit --opset $v --verify half.onnx -o other.onnx
+        status 0 resect-check other.onnx
+done
+refuses resect-edit --opset 14 half.onnx -o none.onnx
+says 'bn1 (BatchNormalization): inputs 0 and 1 are float16 and float32, and must be of one type before opset 15'
+status 0 resect-edit --opset 13 --quiet small.onnx -o 13.onnx
+status 0 resect-cast --to fp16 --no-report 13.onnx -o half13.onnx
+for v in 7 21; do
+        status 0 resect-edit --opset $v --verify half13.onnx -o other.onnx
+        status 0 resect-check other.onnx
+done
+resect-edit --opset 13 --quiet --no-history other.onnx | resect-diff --rtol 0 --atol 0 --only outputs - half13.onnx >out 2>err
+check 'there and back' test $? -eq 0
+status 0 resect-cast --to double --no-report small.onnx -o twice.onnx
+status 0 resect-edit --opset 7 --verify twice.onnx -o other.onnx
+refuses resect-edit --opset 21 brain.onnx -o none.onnx
+says 'conv1 (Conv): it takes bfloat16 from opset 22 on'
+refuses resect-edit --opset 12 bf.onnx -o none.onnx
+says '(Cast): it takes bfloat16 from opset 13 on'
+
 # Reports: TSV and JSON; on pictures.
 status 0 resect-cast --to fp16 --report r.tsv small.onnx -o half.onnx
 check 'the table is in the file' test "$(head -1 r.tsv | cut -f1-6)" = "$(printf 'layer\top\ttype\tlargest\tmax_error\trelative_error')"
@@ -81,6 +104,15 @@ check 'in 8 bits' grep -q "^layer1.1	Add	uint8	" q.tsv
 status 0 resect-check int8.onnx
 status 0 resect-info int8.onnx
 says 'layer1.2'
+for v in 13 22; do
+        status 0 resect-edit --opset $v --verify int8.onnx -o other.onnx
+        status 0 resect-check other.onnx
+done
+refuses resect-edit --opset 12 int8.onnx -o none.onnx
+says '(DequantizeLinear): a scale for each channel cannot be said there'
+refuses resect-edit --opset 9 int8.onnx -o none.onnx
+says '(DequantizeLinear): there is no DequantizeLinear before opset 10'
+check 'no other version is left' test ! -e none.onnx
 resect-cast --to int8 --calibrate data --quiet --no-report --no-history folded.onnx >q1.onnx
 OMP_NUM_THREADS=1 resect-cast --to int8 --calibrate data --quiet --no-report --no-history folded.onnx >q2.onnx
 same q1.onnx q2.onnx

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: 0BSD
 """cast.py: what resect-cast wrote, against NumPy and ONNX's own schemas.
 
-schema FILE.c: the table of types in lib/edit/cast_types.c.
+schema FILE.c: the table of types in lib/edit/opset_types.c.
 half A B, bfloat A B: B's weights are A's, rounded to the nearest, ties to even, bit for bit. back A B: they are A's, through
 float16. int8 A B FOLDER P: the scale of each value is that of its range, at the percentile P, in FOLDER, where A's values are as
 NAME.npy. B passes the checker. apart A B FOLDER: B is A cut at every QuantizeLinear, each piece being given the bytes in
@@ -27,26 +27,39 @@ def bfloat(x):
 
 
 def schema(path):
-    rows = re.findall(r'\{"(\w+)", (\d+), (\d+), (\d+)\}', open(path).read())
-    bad = 0
-    for op, *have in rows:
-        for kind, since in zip(("float16", "bfloat16", "double"), map(int, have)):
-            first = 0
-            for v in range(1, defs.onnx_opset_version() + 1):
-                try:
-                    s = defs.get_schema(op, v, "")
-                except defs.SchemaError:
-                    continue
-                at = s.inputs[-1 if op == "Where" else 0].typeStr
-                if any(c.type_param_str == at and f"tensor({kind})" in c.allowed_type_strs for c in s.type_constraints):
-                    first = s.since_version
-                    break
-            # the very first versions are of no matter: a cast needs opset 7
-            if max(first, 7) != max(since, 7) and not (first == 0 and since > defs.onnx_opset_version()):
-                print(f"{op}: {kind} since {first}, not {since}")
+    """Every row of the table of types, at every opset from 7 on that onnx knows, type by type."""
+    source = open(path).read()
+    known = {f"RESECT_{k}": v for k, v in onnx.TensorProto.DataType.items()}
+    known |= {f"RESECT_FLOAT8E{k}": v for v, k in enumerate(("4M3FN", "4M3FNUZ", "5M2", "5M2FNUZ"), 17)} | {"RESECT_UINT4": 21, "RESECT_INT4": 22}
+    known |= {"IN": lambda i: 1 << i, "OUT": 1 << 31, "EVERY": (1 << 31) - 1}
+    for name, value in re.findall(r"^ {8}(\w+) = ([^,}]+?)(?:,\n|\n\};)", source[source.index("enum set") : source.index("#define IN")], re.M):
+        known[name] = eval(re.sub(r"1 << (\w+)", r"(1 << \1)", value.replace("\n", " ")), {}, known)
+    rows = re.findall(r'^ {8}\{"(\w+)", (.*?), \.added = \{(.*)\}(?:, \.from = (\d+))?(?:, \.until = (\d+))?\},$', source, re.M)
+    asked = bad = 0
+    for op, slots, added, first, last in rows:
+        slots, added = eval(slots, {}, known), [(int(v), eval(t, {}, known)) for v, t in re.findall(r"\{(\d+), ([^}]*)\}", added)]
+        # what came before 7 is of no matter: --opset goes no further down
+        for v in range(max(7, int(first or 0)), min(int(last or 99), defs.onnx_opset_version()) + 1):
+            types = sum({1 << k for k in range(27) for since, t in added if since <= v and t >> k & 1})
+            try:
+                s = defs.get_schema(op, v, "")
+            except defs.SchemaError:
+                bad += types != 0
+                print(f"there is no {op} in {v}" if types else "", end="\n" if types else "")
+                continue
+            parameters = [p for i, p in enumerate(s.inputs) if slots >> i & 1] + [s.outputs[0]] * (slots >> 31)
+            if len({p.typeStr for p in parameters}) != 1:
+                print(f"{op} of {v}: {[p.name for p in parameters]} are not of one type")
                 bad += 1
-    print(f"{len(rows)} operators, {bad} differ from ONNX {onnx.__version__}")
-    return bad or len(rows) < 80
+            for p in parameters:
+                takes = next((c.allowed_type_strs for c in s.type_constraints if c.type_param_str == p.typeStr), [p.typeStr])
+                for name, k in ((n.lower(), k) for n, k in onnx.TensorProto.DataType.items() if 0 < k <= 16):
+                    asked += 1
+                    if (f"tensor({name})" in takes) != bool(types >> k & 1):
+                        print(f"{op} of {v}: {p.name}, {name}: {not types >> k & 1}")
+                        bad += 1
+    print(f"{len(rows)} rows, {asked} questions, {bad} answers differ from those of ONNX {onnx.__version__}")
+    return bad or len(rows) < 120
 
 
 def rounded(mode, before, after):

@@ -32,7 +32,7 @@ top1() {
         [ "$n" -ge "$2" ] && [ "$n" -le "$3" ] || fail "$1: accuracy"
 }
 
-cast schema "$RESECT_SRC/lib/edit/cast_types.c"
+cast schema "$RESECT_SRC/lib/edit/opset_types.c"
 top1 a 126 126
 
 resect-cast --to fp16 --quiet --no-report "$tmp/a.onnx" -o "$tmp/half.onnx"

@@ -20,6 +20,7 @@ dist_check_SCRIPTS += \
 	tests/peers/see.sh \
 	tests/peers/tune_real.sh \
 	tests/peers/vectors.sh \
+	tests/peers/versions.sh \
 	tests/peers/view.sh \
 	tests/peers/weights_h5.sh \
 	tests/peers/weights_tf.sh \
@@ -50,6 +51,7 @@ EXTRA_DIST += \
 	tests/peers/leveldb_table.cc \
 	tests/peers/see.py \
 	tests/peers/tensors.py \
+	tests/peers/versions.py \
 	tests/peers/frameworks.py \
 	tests/peers/frameworks_real.py \
 	tests/peers/weights_h5.py \

@@ -289,6 +289,18 @@ START_TEST(refusals_in_8_bits)
 }
 END_TEST
 
+/* Their versions are 10 and later; one scale for each channel came with 13. */
+START_TEST(versions_in_8_bits)
+{
+        static const int to[] = {13, 17, 19, 21, 22};
+        for (size_t k = 0; k < sizeof to / sizeof *to; k++) {
+                char text[64];
+                snprintf(text, sizeof text, "edit --opset %d", to[k]);
+                resect_model_free(on_form(N_FORMS + _i, text));
+        }
+}
+END_TEST
+
 START_TEST(resets)
 {
         resect_model_free(on_form(_i, "reset --from layer2 --seed 3"));
@@ -411,7 +423,8 @@ main(void)
                 {"truncate", truncations, N_ALL}, {"reset", resets, N_FORMS},
                 {"extract", extracts, N_ALL}, {"opset", versions, N_FORMS},
                 {"input", inputs, N_FORMS}, {"rows", rows_are_kept, N_FORMS},
-                {"8 bits", refusals_in_8_bits, N_INT8}};
+                {"8 bits", refusals_in_8_bits, N_INT8},
+                {"8 bits, opset", versions_in_8_bits, N_INT8}};
         Suite *s = suite_create("edit");
         for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
                 TCase *c = tcase_create(cases[i].name);
