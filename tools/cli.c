@@ -28,10 +28,11 @@ static const struct {
         {CLI_READ, {"max-size", "BYTES",
                            "let a compressed model grow to BYTES at most (K, M, G; 8G)"}},
         {CLI_READ, {"allow-hard-links", NULL, "open external data that has other names too"}},
-        {CLI_RUN, {"threads", "N",
-                          "use N threads (0: all processors); bits depend on it with fast kernels "
-                          "alone"}},
-        {CLI_RUN, {"kernels", "WHICH", "auto, fast or reference"}},
+        {CLI_RUN | CLI_COMPUTE, {"threads", "N",
+                                        "use N threads (0: all processors); bits depend on it with "
+                                        "fast kernels alone"}},
+        {CLI_THREADS, {"threads", "N", "use N threads (0: all processors)"}},
+        {CLI_RUN | CLI_COMPUTE, {"kernels", "WHICH", "auto, fast or reference"}},
         {CLI_RUN, {"precision", "TYPE", "what fast kernels compute in: f32 or bf16 (f32)"}},
         {CLI_RUN, {"exact", NULL,
                           "fast kernels without Winograd's and Strassen's methods, which round "
@@ -283,11 +284,12 @@ cli_start(const cli_tool *tool, int argc, char **argv)
                 cli_die("unexpected operand '%s': %s [OPTION]... %s", state.args[tool->max_args],
                         cli_program(), tool->usage);
         /* Numbers that many tools never look at until late are looked at now. */
-        if (tool->common & CLI_RUN) {
+        if (tool->common & (CLI_RUN | CLI_COMPUTE | CLI_THREADS))
                 cli_threads();
+        if (tool->common & (CLI_RUN | CLI_COMPUTE))
                 cli_kernels();
+        if (tool->common & CLI_RUN)
                 note_precision();
-        }
         if (tool->common & CLI_SEED)
                 cli_seed();
         if (tool->common & (CLI_WRITE | CLI_OUTPUT) && cli_output())

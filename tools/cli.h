@@ -32,10 +32,12 @@ enum {
         CLI_WRITE = 2,  /* writes a model: -o, --force, --no-history */
         CLI_OUTPUT = 4, /* writes another file: -o */
         CLI_JSON = 8,   /* --json */
-        CLI_RUN = 16,   /* computes: --threads, --kernels */
+        CLI_RUN = 16,   /* computes: --threads, --kernels, --precision, --exact */
         CLI_SEED = 32,  /* --seed */
         CLI_VERIFY = 64, /* --verify */
-        CLI_DATA = 128  /* reads DATA: --classes, --input, --skip-bad */
+        CLI_DATA = 128, /* reads DATA: --classes, --input, --skip-bad */
+        CLI_COMPUTE = 256, /* computes to prove or to measure, in float32 alone: --threads, --kernels */
+        CLI_THREADS = 512  /* runs no model, but has work for several threads: --threads */
 };
 
 typedef struct cli_tool {

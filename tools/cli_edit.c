@@ -11,7 +11,28 @@ is_edit_option(const resect_edit *edit, const char *name)
         for (const resect_option *o = edit->options; o && o->name; o++)
                 if (!strcmp(o->name, name))
                         return true;
-        return !strcmp(name, "verify");
+        return false;
+}
+
+/* The settings for the library: the edit's own as they were given, and of those that every edit
+ * knows the last one, as everywhere. */
+static size_t
+take_settings(const resect_edit *edit, resect_setting *to)
+{
+        const char *threads = cli_value("threads");
+        const char *kernels = edit->creates ? NULL : cli_value("kernels");
+        size_t n = 0;
+
+        for (size_t i = 0; i < cli_state()->n_settings; i++)
+                if (is_edit_option(edit, cli_state()->settings[i].name))
+                        to[n++] = cli_state()->settings[i];
+        if (threads)
+                to[n++] = (resect_setting){"threads", threads};
+        if (kernels)
+                to[n++] = (resect_setting){"kernels", kernels};
+        if (!edit->creates && cli_given("verify"))
+                to[n++] = (resect_setting){"verify", NULL};
+        return n;
 }
 
 /* The lines of an edit that only reports are its result. */
@@ -57,7 +78,7 @@ cli_edit_main(int argc, char **argv, const char *name)
         static cli_tool tool;
         const resect_edit *edit = resect_edit_find(name);
         resect_setting *settings;
-        size_t n = 0;
+        size_t n;
         resect_model *m;
         resect_error err;
         const char *path;
@@ -73,7 +94,8 @@ cli_edit_main(int argc, char **argv, const char *name)
                 .examples = edit->example,
                 .options = edit->options,
                 .exit_one = edit->no,
-                .common = CLI_WRITE | (edit->creates ? 0 : CLI_READ | CLI_VERIFY),
+                .common = CLI_WRITE |
+                          (edit->creates ? CLI_THREADS : CLI_READ | CLI_VERIFY | CLI_COMPUTE),
                 .max_args = 1};
         cli_start(&tool, argc, argv);
         path = cli_arg(0);
@@ -82,9 +104,7 @@ cli_edit_main(int argc, char **argv, const char *name)
                 cli_set("name", path);
 
         settings = cli_alloc(cli_state()->n_settings + 1, sizeof *settings);
-        for (size_t i = 0; i < cli_state()->n_settings; i++)
-                if (is_edit_option(edit, cli_state()->settings[i].name))
-                        settings[n++] = cli_state()->settings[i];
+        n = take_settings(edit, settings);
         reports = resect_edit_reports(name, settings, n);
         if (!reports)
                 cli_check_output(cli_output());

@@ -67,7 +67,9 @@ static const cli_tool tool = {
                 "say. That is refused, unless --variant-from says who is right.\n\n"
                 "What was written is read back and compared: bit for bit where values were only "
                 "moved; with everything folded, and by "
-                "running both models, where they were computed. --verify runs both in any case.",
+                "running both models, where they were computed. --verify runs both in any case "
+                "where "
+                "the source has a graph to run.",
         .examples = "resect-convert --to safetensors resnet101.onnx -o resnet101.safetensors\n"
                     "resect-convert --to npz:torchvision -o weights.npz resnet101.onnx\n"
                     "resect-convert --weights resnet101.safetensors --into new > resnet101.onnx\n"
@@ -75,7 +77,7 @@ static const cli_tool tool = {
                     "tuned.onnx\n"
                     "resect-convert --list resnet101.safetensors",
         .options = options,
-        .common = CLI_READ | CLI_WRITE | CLI_JSON | CLI_VERIFY,
+        .common = CLI_READ | CLI_WRITE | CLI_JSON | CLI_VERIFY | CLI_COMPUTE,
         .max_args = 1,
         .exit_one = "tensors unmatched or missing",
 };
@@ -243,11 +245,13 @@ prove(void *ctx, const resect_weights *copy, const resect_conversion *c, resect_
         bool run = (is_model(copy) ? is_model(p->source) : p->graph != NULL) && c->complete &&
                    (!c->exact || cli_given("verify"));
         if (run) {
+                const resect_plan_options how = {
+                        .threads = cli_threads(), .kernels = cli_kernels()};
                 double tolerance = c->rounded ? 0.1 : 1e-3;
                 resect_model *m = is_model(copy) ? NULL : model_with(p->graph, copy, err);
                 resect_weights *w = m ? resect_weights_of_model(m, err) : NULL;
-                bool ok = (w || is_model(copy)) &&
-                          resect_weights_run_both(p->source, w ? w : copy, tolerance, &d, err);
+                bool ok = (w || is_model(copy)) && resect_weights_run_both(p->source, w ? w : copy,
+                                                           tolerance, &how, &d, err);
                 resect_weights_free(w);
                 resect_model_free(m);
                 if (!ok)
@@ -256,8 +260,11 @@ prove(void *ctx, const resect_weights *copy, const resect_conversion *c, resect_
                         "%zu tensors compared; outputs differ by %.2g of their scale", compared,
                         d.max_rel);
         } else
-                snprintf(p->said, sizeof p->said, "%zu tensors compared%s", compared,
-                        c->exact ? ", bit for bit" : " with everything folded in");
+                snprintf(p->said, sizeof p->said, "%zu tensors compared%s%s", compared,
+                        c->exact ? ", bit for bit" : " with everything folded in",
+                        cli_given("verify") && c->complete
+                                ? "; there is no graph to run the source with"
+                                : "");
         return true;
 }
 

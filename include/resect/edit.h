@@ -29,7 +29,7 @@ typedef struct resect_edit {
         const char *brief;          /* one line: "remove the head" */
         const char *description;    /* paragraphs for the man page, separated by blank lines */
         const char *example;        /* command lines for the man page, one a line */
-        const resect_option *options; /* ends with a name of NULL; --verify, which every edit takes, is not in it */
+        const resect_option *options; /* ends with a name of NULL; what every edit takes (verify, threads, kernels) is not in it */
         bool creates;               /* makes a model from nothing: takes no MODEL, see resect_edit_create */
         const char *no;             /* of an edit that can check and change nothing: what GRAPH or FORMAT then says of the model, a
                                        verdict and no failure (pack --check: "found tensors that overlap"); else NULL */
@@ -53,8 +53,10 @@ typedef struct resect_listener {
  * Applies an edit to a model. Fails with ARG for a bad setting, GRAPH or UNSUPPORTED when the model does not allow it; the model
  * must then be freed, not used. Adds no history (the caller knows the command line; see resect_model_add_history).
  *
- * The setting "verify" (a flag) is understood by every edit: the model is run before and after on small random input, and the
- * values that should not change are compared; a difference is GRAPH, and one note says what was compared.
+ * Every edit understands three settings more. "verify" (a flag): the model is run before and after on small random input, and the
+ * values that should not change are compared; a difference is GRAPH, and one note says what was compared. "threads" (0 ... 4096, 0
+ * being all processors) and "kernels" (auto, fast or reference; as in resect_plan_options) say how whatever the edit has to compute is
+ * computed: the runs of "verify", and those on pictures that calibrate, measure or check.
  */
 RESECT_API bool resect_edit_run(resect_model *m, const char *name, const resect_setting *settings, size_t n_settings,
         const resect_listener *to /* may be NULL */, resect_error *err) RESECT_MUST;

@@ -205,7 +205,7 @@ try_before(rs_surgery *s, trial *t, int64_t batch, resect_error *err)
         for (size_t i = 0; i < t->n_out; i++)
                 t->names[i] = g->outputs[i]->name;
         return rs_random_inputs(s, batch, 64, &t->in, &t->n_in, err) &&
-               rs_run(s->m, t->in, t->n_in, t->names, t->n_out, t->out, err);
+               rs_run(s->m, &s->how, t->in, t->n_in, t->names, t->n_out, t->out, err);
 }
 
 static bool
@@ -218,7 +218,7 @@ try_after(rs_surgery *s, const trial *t, int64_t n, resect_error *err)
                 in[i].name = t->in[i].name;
                 ok = cycle(&t->in[i].tensor, n, &in[i].tensor, err);
         }
-        if (ok && !rs_run(s->m, in, t->n_in, t->names, t->n_out, out, err))
+        if (ok && !rs_run(s->m, &s->how, in, t->n_in, t->names, t->n_out, out, err))
                 ok = rs_fail_at(err, "--batch: does not run with %lld pictures", (long long)n);
         for (size_t i = 0; ok && i < t->n_out; i++) {
                 resect_tensor want = {0};

@@ -11,6 +11,7 @@
 #include "model/model.h"
 #include "op/op.h"
 #include "resect/edit.h"
+#include "resect/plan.h"
 
 typedef struct rs_surgery rs_surgery;
 typedef struct rs_proof rs_proof;
@@ -32,6 +33,7 @@ struct rs_surgery {
         const resect_setting *settings;
         size_t n_settings;
         resect_listener to;
+        resect_plan_options how; /* threads and kernels of all that is computed; nothing else */
         rs_arena arena;      /* scratch: gone when the edit is done */
         rs_proof *proof;     /* NULL unless --verify */
         rs_reinput *reinput; /* what the edited model is given for a proof; NULL: the same input */
@@ -108,10 +110,11 @@ const char *rs_sibling_name(
 
 /* init.c: fresh weights. Each tensor draws from a stream of its own name, so that what one tensor
    gets does not depend on which others are initialised, or on the number of threads. */
-void rs_init_he(rs_tensor *t, uint64_t seed, const char *name); /* N(0, 2 / (dims[0] * kernel)) */
-void rs_init_uniform(
-        rs_tensor *t, uint64_t seed, const char *name, double bound); /* U(-bound, bound) */
-void rs_init_constant(rs_tensor *t, double value);
+void rs_init_he(const rs_surgery *s, rs_tensor *t, uint64_t seed,
+        const char *name); /* N(0, 2 / (dims[0] * kernel)) */
+void rs_init_uniform(const rs_surgery *s, rs_tensor *t, uint64_t seed, const char *name,
+        double bound); /* U(-bound, bound) */
+void rs_init_constant(const rs_surgery *s, rs_tensor *t, double value);
 
 /* verify.c: the proof. before[i] must be the same value as after[i] once the edit is done. Call
    before the first change; costs nothing unless --verify was given. */

@@ -198,8 +198,8 @@ linear(rs_surgery *s, const char *x, int64_t from, int64_t to, const char *name,
         spec->bias = b != NULL ? rs_model_add_tensor(s->m, b, RESECT_FLOAT, 1, &to, err) : NULL;
         if (spec->bias == NULL)
                 return NULL;
-        rs_init_uniform(spec->weight, spec->seed, wish[0], 1 / sqrt((double)from));
-        rs_init_uniform(spec->bias, spec->seed, wish[1], 1 / sqrt((double)from));
+        rs_init_uniform(s, spec->weight, spec->seed, wish[0], 1 / sqrt((double)from));
+        rs_init_uniform(s, spec->bias, spec->seed, wish[1], 1 / sqrt((double)from));
         const char *node = rs_model_fresh_name(s->m, name, err);
         rs_node *n = node != NULL ? rs_build(s, "Gemm", node, out != NULL ? out : node, err, x, w,
                                             b, NULL)
@@ -247,8 +247,8 @@ rs_head_attach(rs_surgery *s, const char *features, int64_t channels, rs_head_sp
         if (linear(s, x, channels, spec->classes, "fc", spec->output, spec, err) == NULL)
                 return false;
         if (spec->zero) {
-                rs_init_constant(spec->weight, 0);
-                rs_init_constant(spec->bias, 0);
+                rs_init_constant(s, spec->weight, 0);
+                rs_init_constant(s, spec->bias, 0);
         }
         return true;
 }

@@ -10,6 +10,7 @@
 #include <math.h>
 
 #include "base/random.h"
+#include "base/threads.h"
 #include "tensor/dtype.h"
 
 enum { PIECE = 1024 };
@@ -34,12 +35,13 @@ draw(const law *l, uint64_t i)
 }
 
 static void
-fill(rs_tensor *t, law l)
+fill(const rs_surgery *s, rs_tensor *t, law l)
 {
         const size_t width = t->count != 0 ? t->bytes / t->count : 0;
         unsigned char *to = (unsigned char *)(uintptr_t)t->data.data;
         const int64_t pieces = (int64_t)((t->count + PIECE - 1) / PIECE);
-#pragma omp parallel for schedule(static)
+        const int threads = rs_threads(s->how.threads);
+#pragma omp parallel for num_threads(threads) if (pieces > 1) schedule(static)
         for (int64_t p = 0; p < pieces; p++) {
                 double machine[PIECE]; /* holds the elements in the machine's order, whatever their
                                           type */
@@ -52,22 +54,22 @@ fill(rs_tensor *t, law l)
 }
 
 void
-rs_init_he(rs_tensor *t, uint64_t seed, const char *name)
+rs_init_he(const rs_surgery *s, rs_tensor *t, uint64_t seed, const char *name)
 {
         double fan = t->rank > 0 ? (double)t->dims[0] : 1;
         for (int i = 2; i < t->rank; i++)
                 fan *= (double)t->dims[i];
-        fill(t, (law){NORMAL, sqrt(2 / (fan > 0 ? fan : 1)), seed, rs_stream(name, 0, 0)});
+        fill(s, t, (law){NORMAL, sqrt(2 / (fan > 0 ? fan : 1)), seed, rs_stream(name, 0, 0)});
 }
 
 void
-rs_init_uniform(rs_tensor *t, uint64_t seed, const char *name, double bound)
+rs_init_uniform(const rs_surgery *s, rs_tensor *t, uint64_t seed, const char *name, double bound)
 {
-        fill(t, (law){UNIFORM, bound, seed, rs_stream(name, 0, 0)});
+        fill(s, t, (law){UNIFORM, bound, seed, rs_stream(name, 0, 0)});
 }
 
 void
-rs_init_constant(rs_tensor *t, double value)
+rs_init_constant(const rs_surgery *s, rs_tensor *t, double value)
 {
-        fill(t, (law){CONSTANT, value, 0, 0});
+        fill(s, t, (law){CONSTANT, value, 0, 0});
 }

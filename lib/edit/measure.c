@@ -14,6 +14,8 @@ rs_bench_make(rs_surgery *s, rs_bench *b, const resect_binding *in, size_t n_in,
                 .outputs = names,
                 .n_outputs = n,
                 .no_fusion = true,
+                .threads = s->how.threads,
+                .kernels = s->how.kernels,
                 .exact = true};
         *b = (rs_bench){.outputs = RS_NEW(&s->arena, n + 1, resect_tensor, err)};
         b->plan = b->outputs != NULL ? resect_plan_make(s->m, &o, err) : NULL;
@@ -65,7 +67,7 @@ bool
 rs_tour_open(rs_surgery *s, rs_tour *t, const char *what, const char *path, int64_t samples,
         resect_error *err)
 {
-        const resect_data_options o = {.no_training = true};
+        const resect_data_options o = {.threads = s->how.threads, .no_training = true};
         int64_t chw[3];
         resect_value v;
         *t = (rs_tour){.split = RESECT_ALL, .what = what, .samples = (size_t)samples};
@@ -110,7 +112,8 @@ rs_tour_go(const rs_surgery *s, rs_tour *t, rs_on_batch *fn, void *ctx, resect_e
                 .order = order,
                 .n = t->samples,
                 .batch = t->batch,
-                .input = t->input};
+                .input = t->input,
+                .computes = s->how.threads};
         resect_loader *l = order != NULL ? resect_loader_make(t->data, &lo, err) : NULL;
         bool ok = l != NULL;
         resect_batch got;

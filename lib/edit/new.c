@@ -40,7 +40,7 @@ tensor(pen *p, const char *part, const char *name, int rank, const int64_t *dims
                 p->ok ? rs_model_add_tensor(p->s->m, full, RESECT_FLOAT, rank, dims, p->err) : NULL;
         p->ok = t != NULL;
         if (p->ok && fill != 0)
-                rs_init_constant(t, fill);
+                rs_init_constant(p->s, t, fill);
         return full;
 }
 
@@ -72,7 +72,7 @@ grouped(pen *p, const char *part, const char *weight, const char *x, int64_t fro
         const int64_t dims[4] = {to, from / groups, kernel, kernel}, one[2] = {1, 1};
         const char *name = text(p, part, weight), *w = tensor(p, name, "weight", 4, dims, 0);
         if (p->ok)
-                rs_init_he(rs_find_tensor(&p->s->m->graph, w), p->seed, w);
+                rs_init_he(p->s, rs_find_tensor(&p->s->m->graph, w), p->seed, w);
         const char *in[] = {x, w};
         rs_node *n = node(p, "Conv", name, in, 2);
         window(p, n, kernel, stride, kernel / 2);
@@ -275,8 +275,10 @@ head(pen *p, const char *x, int64_t channels, int64_t classes)
                 tensor(p, "fc", "bias", 1, &classes, 0)};
         if (p->ok) {
                 double bound = 1 / sqrt((double)channels);
-                rs_init_uniform(rs_find_tensor(&p->s->m->graph, in[1]), p->seed, in[1], bound);
-                rs_init_uniform(rs_find_tensor(&p->s->m->graph, in[2]), p->seed, in[2], bound);
+                rs_init_uniform(
+                        p->s, rs_find_tensor(&p->s->m->graph, in[1]), p->seed, in[1], bound);
+                rs_init_uniform(
+                        p->s, rs_find_tensor(&p->s->m->graph, in[2]), p->seed, in[2], bound);
         }
         const char *out = "logits";
         rs_node *fc =

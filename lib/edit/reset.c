@@ -76,11 +76,11 @@ renew(work *w, rs_node *n, size_t slot, law l, double bound, bool own, resect_er
                 rs_node_touch(n);
         }
         if (l == HE)
-                rs_init_he(t, w->seed, stream);
+                rs_init_he(w->s, t, w->seed, stream);
         else if (l == UNIFORM)
-                rs_init_uniform(t, w->seed, stream, bound);
+                rs_init_uniform(w->s, t, w->seed, stream, bound);
         else
-                rs_init_constant(t, l == ONE);
+                rs_init_constant(w->s, t, l == ONE);
         w->tensors++;
         w->numbers += (double)t->count;
         if (!rs_model_is_frozen(m, t->name))

@@ -6,9 +6,10 @@
 #include "edit/edit.h"
 #include "resect/plan.h"
 
-/* One run without fusion; results are copies, to be freed with resect_tensor_free. */
-bool rs_run(resect_model *m, const resect_binding *inputs, size_t n_inputs,
-        const char *const *outputs, size_t n_outputs,
+/* One run without fusion; how says threads, kernels, precision and exact (NULL: nothing of them).
+ * Results are copies, to be freed with resect_tensor_free. */
+bool rs_run(resect_model *m, const resect_plan_options *how, const resect_binding *inputs,
+        size_t n_inputs, const char *const *outputs, size_t n_outputs,
         resect_tensor *results /* [n_outputs], zeroed */, resect_error *err) RESECT_MUST;
 /* Normal numbers in the shape of a graph input; an open axis 0 becomes batch, other open ones side
  * (channels 3). */

@@ -48,26 +48,59 @@ resect_edit_reports(const char *name, const resect_setting *settings, size_t n_s
         return e != NULL && e->reports != NULL && e->reports(settings, n_settings);
 }
 
-/* Every setting must stand in the table, once, with a value just when the table wants one. */
+/* What every edit takes beside what its own table has. */
+static const resect_option everybodys[] = {{"verify", NULL, NULL}, {"threads", "N", NULL},
+        {"kernels", "WHICH", NULL}, {NULL, NULL, NULL}};
+
+static const resect_option *
+in_table(const resect_option *o, const char *name)
+{
+        while (o->name != NULL && strcmp(o->name, name) != 0)
+                o++;
+        return o->name != NULL ? o : NULL;
+}
+
+/* Every setting must stand in a table, once, with a value just when the table wants one. */
 static bool
 settings_fit(const rs_edit *e, const resect_setting *settings, size_t n, resect_error *err)
 {
         for (size_t i = 0; i < n; i++) {
                 const char *name = settings[i].name;
-                const resect_option *o = e->face.options;
-                while (o->name != NULL && strcmp(o->name, name) != 0)
-                        o++;
-                bool verify = strcmp(name, "verify") == 0;
-                if (o->name == NULL && !verify)
+                const resect_option *o = in_table(e->face.options, name);
+                if (o == NULL && (o = in_table(everybodys, name)) == NULL)
                         return rs_fail(
                                 err, RESECT_ARG, "%s has no option --%s", e->face.name, name);
-                bool wants = !verify && o->arg != NULL;
+                bool wants = o->arg != NULL;
                 if (wants != (settings[i].value != NULL))
                         return rs_fail(err, RESECT_ARG, "--%s takes %s", name,
                                 wants ? "an argument" : "no argument");
                 for (size_t k = 0; k < i; k++)
                         if (strcmp(settings[k].name, name) == 0)
                                 return rs_fail(err, RESECT_ARG, "--%s is given twice", name);
+        }
+        return true;
+}
+
+/* How to compute, as the settings say. */
+static bool
+read_how(rs_surgery *s, resect_error *err)
+{
+        static const char *const words[] = {[RESECT_KERNELS_AUTO] = "auto",
+                [RESECT_KERNELS_FAST] = "fast",
+                [RESECT_KERNELS_REFERENCE] = "reference"};
+        const char *kernels = rs_setting(s, "kernels");
+        int64_t threads;
+        if (!rs_setting_int(s, "threads", 0, 4096, 0, &threads, err))
+                return false;
+        s->how.threads = (int)threads;
+        for (int i = 0; kernels != NULL; i++) {
+                if (i == sizeof words / sizeof *words)
+                        return rs_fail(err, RESECT_ARG,
+                                "--kernels: \"%s\" is not auto, fast or reference", kernels);
+                if (strcmp(kernels, words[i]) == 0) {
+                        s->how.kernels = (resect_kernels)i;
+                        break;
+                }
         }
         return true;
 }
@@ -89,7 +122,8 @@ resect_edit_run(resect_model *m, const char *name, const resect_setting *setting
                 .tolerance = 1e-5};
         /* What is frozen is read now, where running out of memory can be told; a later look would
          * take it for "nothing is". */
-        bool ok = (resect_model_meta(m, "resect.frozen") == NULL ||
+        bool ok = read_how(&s, err) &&
+                  (resect_model_meta(m, "resect.frozen") == NULL ||
                           rs_model_set_frozen(m, "", false, err)) &&
                   e->run(&s, err);
         if (ok && !resect_edit_reports(name, settings, n_settings))

@@ -12,6 +12,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/threads.h"
 #include "resect/data.h"
 #include "tensor/dtype.h"
 
@@ -139,11 +140,11 @@ find_sites(rs_surgery *s, site **sites, size_t *n, resect_error *err)
 
 /* Adds one batch of a Conv's output to its sums. */
 static void
-tally(site *k, const resect_tensor *y)
+tally(site *k, const resect_tensor *y, int threads)
 {
         const int64_t n = y->dims[0], c = y->dims[1];
         const int64_t plane = n * c != 0 ? resect_tensor_count(y) / (n * c) : 0;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for num_threads(threads) schedule(static)
         for (int64_t j = 0; j < c; j++) {
                 double sum = 0, square = 0;
                 for (int64_t i = 0; i < n; i++)
@@ -163,6 +164,7 @@ typedef struct meter { /* what a batch is measured with */
         rs_bench bench;
         site *sites;
         size_t n;
+        int threads;
 } meter;
 
 static bool
@@ -173,7 +175,7 @@ on_batch(void *ctx, const resect_tensor *x, const resect_batch *got, resect_erro
         if (!resect_exec_run(k->bench.exec, x, k->bench.outputs, err))
                 return false;
         for (size_t i = 0; i < k->n; i++)
-                tally(&k->sites[i], &k->bench.outputs[i]);
+                tally(&k->sites[i], &k->bench.outputs[i], k->threads);
         return true;
 }
 
@@ -182,7 +184,7 @@ measure(rs_surgery *s, const resect_data *d, resect_split split, const resect_in
         site *sites, size_t n, size_t samples, resect_error *err)
 {
         rs_tour t = {.data = d, .split = split, .input = in, .what = "--data", .samples = samples};
-        meter k = {.sites = sites, .n = n};
+        meter k = {.sites = sites, .n = n, .threads = rs_threads(s->how.threads)};
         const char **names = RS_NEW(&s->arena, n + 1, const char *, err);
         if (names == NULL)
                 return false;
@@ -207,7 +209,7 @@ calibrate(rs_surgery *s, const char *path, site *sites, size_t n, resect_error *
         int64_t samples;
         if (!rs_setting_int(s, "samples", 1, INT32_MAX, 256, &samples, err))
                 return false;
-        const resect_data_options o = {.no_training = true};
+        const resect_data_options o = {.threads = s->how.threads, .no_training = true};
         resect_input in;
         resect_data *d = resect_data_open(path, &o, err);
         bool ok = d != NULL && resect_input_of(s->m, &in, NULL, err) &&

@@ -25,14 +25,21 @@ struct rs_proof {
 };
 
 bool
-rs_run(resect_model *m, const resect_binding *inputs, size_t n_inputs, const char *const *outputs,
-        size_t n_outputs, resect_tensor *results, resect_error *err)
+rs_run(resect_model *m, const resect_plan_options *how, const resect_binding *inputs,
+        size_t n_inputs, const char *const *outputs, size_t n_outputs, resect_tensor *results,
+        resect_error *err)
 {
+        static const resect_plan_options none;
+        how = how != NULL ? how : &none;
         const resect_plan_options options = {.inputs = inputs,
                 .n_inputs = n_inputs,
                 .outputs = outputs,
                 .n_outputs = n_outputs,
-                .no_fusion = true};
+                .no_fusion = true,
+                .threads = how->threads,
+                .kernels = how->kernels,
+                .precision = how->precision,
+                .exact = how->exact};
         rs_arena a = {0};
         resect_tensor *in = RS_NEW(&a, n_inputs + 1, resect_tensor, err);
         resect_tensor *views = RS_NEW(&a, n_outputs + 1, resect_tensor, err);
@@ -136,7 +143,7 @@ capture(rs_surgery *s, rs_proof *p, resect_error *err)
         for (size_t i = 0; i < p->n; i++)
                 if (bound(p->inputs, p->n_inputs, p->before[i]) == NULL)
                         names[k++] = p->before[i];
-        bool ok = k == 0 || rs_run(s->m, p->inputs, p->n_inputs, names, k, results, err);
+        bool ok = k == 0 || rs_run(s->m, &s->how, p->inputs, p->n_inputs, names, k, results, err);
         k = 0;
         for (size_t i = 0; i < p->n; i++) {
                 const resect_tensor *x = bound(p->inputs, p->n_inputs, p->before[i]);
@@ -282,7 +289,7 @@ rs_proof_check(rs_surgery *s, resect_error *err)
         for (size_t i = 0; ok && i < p->n; i++)
                 if (bound(in, n_in, p->after[i]) == NULL)
                         names[k++] = p->after[i];
-        if (ok && k != 0 && !rs_run(s->m, in, n_in, names, k, now, err))
+        if (ok && k != 0 && !rs_run(s->m, &s->how, in, n_in, names, k, now, err))
                 ok = rs_fail_at(err, "verify, after the edit");
         k = 0;
         for (size_t i = 0; ok && i < p->n; i++)

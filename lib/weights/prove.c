@@ -160,7 +160,7 @@ end_of(const resect_weights *w, bool logits)
 
 bool
 resect_weights_run_both(const resect_weights *a, const resect_weights *b, double tolerance,
-        resect_difference *out, resect_error *err)
+        const resect_plan_options *how, resect_difference *out, resect_error *err)
 {
         const resect_weights *w[2] = {a, b};
         resect_tensor x = {0}, y[2] = {{0}};
@@ -175,7 +175,7 @@ resect_weights_run_both(const resect_weights *a, const resect_weights *b, double
         for (int i = 0; ok && i < 2; i++) {
                 const char *end = end_of(w[i], logits);
                 const resect_binding bind = {w[i]->set.anatomy->summary.input, x};
-                ok = end ? rs_run(w[i]->model, &bind, 1, &end, 1, &y[i], err)
+                ok = end ? rs_run(w[i]->model, how, &bind, 1, &end, 1, &y[i], err)
                          : rs_fail(err, RESECT_GRAPH, "the model's end was not found");
         }
         for (int i = 0; ok && i < 2 && y[i].rank > 2; i++) /* features may be [N, C, 1, 1] */

@@ -110,7 +110,7 @@ answer(resect_model *m)
         CK_OK(rs_random_input(&in, 1, 64, &x, &err), err);
         const resect_binding b = {in.name, x};
         const char *out = m->graph.outputs[0]->name;
-        CK_OK(rs_run(m, &b, 1, &out, 1, &y, &err), err);
+        CK_OK(rs_run(m, NULL, &b, 1, &out, 1, &y, &err), err);
         resect_tensor_free(&x);
         return y;
 }
