@@ -337,6 +337,22 @@ cli_value(const char *option)
         return last;
 }
 
+void
+cli_belong(const char *option, const char *const *others)
+{
+        for (; !cli_given(option) && *others; others++)
+                if (cli_given(*others))
+                        cli_die("--%s belongs to --%s", *others, option);
+}
+
+void
+cli_exclude(const char *option, const char *const *others)
+{
+        for (; cli_given(option) && *others; others++)
+                if (cli_given(*others))
+                        cli_die("--%s has no use for --%s", option, *others);
+}
+
 int64_t
 cli_integer(const char *option, int64_t fallback, int64_t min, int64_t max)
 {

@@ -76,6 +76,11 @@ double cli_real(const char *option, double fallback, double min, double max);
 /* The place of the option's value in "auto|fast|reference", or fallback. */
 int cli_choice(const char *option, int fallback, const char *choices);
 
+/* Options (a list that ends with NULL) that go with another one alone, and those that cannot go with it: what would be ignored is
+   fatal. */
+void cli_belong(const char *option, const char *const *others);
+void cli_exclude(const char *option, const char *const *others);
+
 int cli_threads(void);            /* --threads; 0: all processors */
 resect_kernels cli_kernels(void); /* --kernels */
 resect_precision cli_precision(void); /* --precision */
@@ -165,6 +170,8 @@ bool cli_input(const resect_model *m, const resect_data *d, resect_input *in);
 /* cli_io.c: models in and out, signals
  * ---------------------------------------------------------------------------------- */
 
+/* --base, --max-size and --allow-hard-links. */
+resect_read_options cli_read_options(void);
 /* The model in a file; NULL and "-" are standard input, which must not be a terminal. */
 resect_model *cli_read_model(const char *path);
 /* The same for who wants to know why not: NULL with err. */

@@ -43,6 +43,72 @@ print_line(void *ctx, const char *line)
         puts(cli_text(line));
 }
 
+/* With --json: what was said, and what was compared. */
+static struct {
+        json_t *notes, *verified, *figures;
+} told;
+
+static void
+keep_line(void *ctx, const char *line)
+{
+        (void)ctx;
+        json_array_append_new(told.notes, cli_json_text(line));
+}
+
+static void
+keep_verified(void *ctx, const char *value, const resect_difference *d)
+{
+        (void)ctx;
+        json_array_append_new(told.verified,
+                json_pack("{s:o, s:I, s:o, s:o}", "value", cli_json_text(value), "numbers",
+                        (json_int_t)d->count, "max_abs", cli_json_real(d->max_abs), "max_rel",
+                        cli_json_real(d->max_rel)));
+}
+
+static void
+keep_figures(void *ctx, const char *json)
+{
+        (void)ctx;
+        json_decref(told.figures);
+        told.figures = json_loads(json, 0, NULL);
+}
+
+/* Lines that are JSON together, as those of freeze --for ort; else NULL. */
+static json_t *
+lines_as_json(void)
+{
+        size_t size;
+        char *text;
+        FILE *f = open_memstream(&text, &size);
+        json_t *j;
+
+        if (!f)
+                cli_die("out of memory");
+        for (size_t i = 0; i < json_array_size(told.notes); i++)
+                fprintf(f, "%s\n", json_string_value(json_array_get(told.notes, i)));
+        if (fclose(f))
+                cli_die("out of memory");
+        j = json_loads(text, 0, NULL);
+        free(text);
+        return j;
+}
+
+static void
+print_json(const char *verdict)
+{
+        json_t *whole = lines_as_json();
+
+        if (whole) {
+                json_decref(told.notes);
+                json_decref(told.verified);
+        } else
+                whole = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "command",
+                        cli_json_text(cli_history()), "notes", told.notes, "figures",
+                        told.figures ? told.figures : json_null(), "verified", told.verified,
+                        "verdict", cli_json_text(verdict), "output", cli_json_text(cli_output()));
+        cli_print_json(whole);
+}
+
 static void
 show_progress(void *ctx, const char *what, size_t done, size_t total)
 {
@@ -94,10 +160,12 @@ cli_edit_main(int argc, char **argv, const char *name)
                 .examples = edit->example,
                 .options = edit->options,
                 .exit_one = edit->no,
-                .common = CLI_WRITE |
+                .common = CLI_WRITE | CLI_JSON |
                           (edit->creates ? CLI_THREADS : CLI_READ | CLI_VERIFY | CLI_COMPUTE),
                 .max_args = 1};
         cli_start(&tool, argc, argv);
+        told.notes = json_array();
+        told.verified = json_array();
         path = cli_arg(0);
         /* what is made may be named without --name */
         if (edit->creates && path)
@@ -106,11 +174,17 @@ cli_edit_main(int argc, char **argv, const char *name)
         settings = cli_alloc(cli_state()->n_settings + 1, sizeof *settings);
         n = take_settings(edit, settings);
         reports = resect_edit_reports(name, settings, n);
+        if (!reports && cli_json() && !cli_output())
+                cli_die("--json: the model needs a file, -o FILE");
         if (!reports)
                 cli_check_output(cli_output());
 
-        const resect_listener to = {
-                .note = reports ? print_line : cli_on_note, .progress = show_progress};
+        const resect_listener to = {.note = cli_json() ? keep_line
+                                            : reports  ? print_line
+                                                       : cli_on_note,
+                .progress = show_progress,
+                .verified = keep_verified,
+                .figures = cli_json() ? keep_figures : NULL};
         if (edit->creates) {
                 m = resect_edit_create(name, settings, n, &to, &err);
                 if (!m)
@@ -119,13 +193,15 @@ cli_edit_main(int argc, char **argv, const char *name)
                 m = cli_read_model(path);
                 if (!resect_edit_run(m, name, settings, n, &to, &err)) {
                         status = reports && is_verdict(edit, &err) ? 1 : 2;
-                        if (status == 1)
+                        if (status == 1 && !cli_json())
                                 print_line(NULL, err.msg);
                 }
         }
         cli_progress_end();
         if (!reports && !status)
                 cli_write_model(m);
+        if (cli_json() && status != 2)
+                print_json(status ? err.msg : NULL);
         resect_model_free(m);
         free(settings);
         if (status == 2)

@@ -129,13 +129,19 @@ max_size(void)
         return v << shift;
 }
 
+resect_read_options
+cli_read_options(void)
+{
+        return (resect_read_options){.base = cli_value("base"),
+                .max_size = max_size(),
+                .allow_hard_links = cli_given("allow-hard-links")};
+}
+
 resect_model *
 cli_try_model(const char *path, bool skip_digest, resect_error *err)
 {
-        resect_read_options options = {.base = cli_value("base"),
-                .max_size = max_size(),
-                .allow_hard_links = cli_given("allow-hard-links"),
-                .skip_digest = skip_digest};
+        resect_read_options options = cli_read_options();
+        options.skip_digest = skip_digest;
         bool piped = !path || !strcmp(path, "-");
 
         if (piped && isatty(0))

@@ -157,18 +157,11 @@ print_kinds(void)
         n_kinds = 0;
 }
 
-static resect_read_options
-read_options(void)
-{
-        return (resect_read_options){.base = cli_value("base"),
-                .max_size = (uint64_t)cli_integer("max-size", 0, 1, INT64_MAX),
-                .allow_hard_links = cli_given("allow-hard-links")};
-}
-
 static resect_weights *
 read_weights(const char *path, const char *format, const char *names)
 {
-        const resect_weights_options o = {.format = format, .names = names, .read = read_options()};
+        const resect_weights_options o = {
+                .format = format, .names = names, .read = cli_read_options()};
         resect_error err;
         resect_weights *w = resect_weights_read(path, &o, &err);
         if (!w)
@@ -230,6 +223,9 @@ struct proof {
         const resect_weights *source;
         resect_model *graph; /* the source's, where it has one */
         const resect_convert_options *o;
+        bool done, run; /* tensors were compared, and outputs */
+        size_t compared;
+        resect_difference outputs;
         char said[256];
 };
 
@@ -238,9 +234,7 @@ static bool
 prove(void *ctx, const resect_weights *copy, const resect_conversion *c, resect_error *err)
 {
         struct proof *p = ctx;
-        resect_difference d = {0};
-        size_t compared;
-        if (!resect_weights_prove(p->source, copy, tolerance_for(c, p->o), &compared, err))
+        if (!resect_weights_prove(p->source, copy, tolerance_for(c, p->o), &p->compared, err))
                 return false;
         bool run = (is_model(copy) ? is_model(p->source) : p->graph != NULL) && c->complete &&
                    (!c->exact || cli_given("verify"));
@@ -251,47 +245,56 @@ prove(void *ctx, const resect_weights *copy, const resect_conversion *c, resect_
                 resect_model *m = is_model(copy) ? NULL : model_with(p->graph, copy, err);
                 resect_weights *w = m ? resect_weights_of_model(m, err) : NULL;
                 bool ok = (w || is_model(copy)) && resect_weights_run_both(p->source, w ? w : copy,
-                                                           tolerance, &how, &d, err);
+                                                           tolerance, &how, &p->outputs, err);
                 resect_weights_free(w);
                 resect_model_free(m);
                 if (!ok)
                         return false;
                 snprintf(p->said, sizeof p->said,
-                        "%zu tensors compared; outputs differ by %.2g of their scale", compared,
-                        d.max_rel);
+                        "%zu tensors compared; outputs differ by %.2g of their scale", p->compared,
+                        p->outputs.max_rel);
         } else
-                snprintf(p->said, sizeof p->said, "%zu tensors compared%s%s", compared,
+                snprintf(p->said, sizeof p->said, "%zu tensors compared%s%s", p->compared,
                         c->exact ? ", bit for bit" : " with everything folded in",
                         cli_given("verify") && c->complete
                                 ? "; there is no graph to run the source with"
                                 : "");
+        p->done = true;
+        p->run = run;
         return true;
 }
 
+/* Everything that is said otherwise, as one object; output is NULL when nothing was written. */
 static void
-print_sum(const resect_conversion *c, const resect_weights *source, const char *result)
+print_json(const resect_conversion *c, const struct proof *p, const char *output)
 {
-        const resect_weights_info *i = resect_weights_info_of(source);
-        if (cli_json()) {
-                json_t *sum = json_pack("{s:o, s:o, s:o, s:i, s:i, s:i, s:i, s:i, s:i, s:b, s:b}",
-                        "source_format", cli_json_text(i->format), "names", cli_json_text(i->names),
-                        "family", cli_json_text(i->recognised ? i->family : NULL), "used",
-                        (int)c->used, "dropped", (int)c->dropped, "unmatched", (int)c->unmatched,
-                        "filled", (int)c->filled, "defaulted", (int)c->defaulted, "missing",
-                        (int)c->missing, "complete", c->complete, "exact", c->exact);
-                json_object_set_new(sum, "rounded", json_integer((json_int_t)c->rounded));
-                json_object_set_new(sum, "max_abs", cli_json_real(c->max_abs));
-                json_object_set_new(sum, "max_rel", cli_json_real(c->max_rel));
-                json_object_set_new(sum, "overflowed", json_integer((json_int_t)c->overflowed));
-                json_object_set_new(sum, "result", cli_json_text(result));
-                json_object_set_new(sum, "account", json_rows);
-                char *text = json_dumps(sum, JSON_INDENT(2));
-                if (text)
-                        fprintf(stderr, "%s\n", text); /* standard output may be the model's */
-                free(text);
-                json_decref(sum);
+        const resect_weights_info *i = resect_weights_info_of(p->source);
+        if (!cli_json())
                 return;
-        }
+        json_t *sum = json_pack("{s:o, s:o, s:o, s:i, s:i, s:i, s:i, s:i, s:i, s:b, s:b}",
+                "source_format", cli_json_text(i->format), "names", cli_json_text(i->names),
+                "family", cli_json_text(i->recognised ? i->family : NULL), "used", (int)c->used,
+                "dropped", (int)c->dropped, "unmatched", (int)c->unmatched, "filled",
+                (int)c->filled, "defaulted", (int)c->defaulted, "missing", (int)c->missing,
+                "complete", c->complete, "exact", c->exact);
+        json_object_set_new(sum, "rounded", json_integer((json_int_t)c->rounded));
+        json_object_set_new(sum, "max_abs", cli_json_real(c->max_abs));
+        json_object_set_new(sum, "max_rel", cli_json_real(c->max_rel));
+        json_object_set_new(sum, "overflowed", json_integer((json_int_t)c->overflowed));
+        json_object_set_new(
+                sum, "compared", p->done ? json_integer((json_int_t)p->compared) : json_null());
+        json_object_set_new(
+                sum, "outputs_differ", p->run ? cli_json_real(p->outputs.max_rel) : json_null());
+        json_object_set_new(sum, "output", cli_json_text(output));
+        json_object_set_new(sum, "account", json_rows);
+        cli_print_json(sum);
+}
+
+static void
+print_sum(const resect_conversion *c)
+{
+        if (cli_json())
+                return;
         print_kinds();
         cli_note("source: %zu used, %zu dropped, %zu unmatched; result: %zu filled, %zu defaulted, "
                  "%zu missing",
@@ -304,10 +307,11 @@ print_sum(const resect_conversion *c, const resect_weights *source, const char *
 
 /* Nothing is written when something is not accounted for. */
 static bool
-stopped(const resect_conversion *c, const resect_convert_options *o)
+stopped(const resect_conversion *c, const struct proof *p)
 {
-        if (c->complete || o->partial)
+        if (c->complete || p->o->partial)
                 return false;
+        print_json(c, p, NULL);
         cli_note("%zu unmatched, %zu missing: nothing was written (--partial writes all the same)",
                 c->unmatched, c->missing);
         return true;
@@ -332,12 +336,13 @@ write_file(resect_weights *source, resect_model *graph, const resect_convert_opt
         resect_convert_options own = *o;
         own.prove = prove;
         own.ctx = &proof;
-        own.max_size = read_options().max_size;
+        own.max_size = cli_read_options().max_size;
         if (!resect_weights_write(source, path, format, names, &own, &c, &err))
                 cli_fail(NULL, &err);
-        print_sum(&c, source, path);
-        if (stopped(&c, o))
+        print_sum(&c);
+        if (stopped(&c, &proof))
                 return 1;
+        print_json(&c, &proof, path);
         if (proof.said[0])
                 cli_note("%s", proof.said);
         free(format);
@@ -363,19 +368,20 @@ fill_model(resect_weights *source, const resect_convert_options *o)
                         "them)");
         if (!resect_weights_into(source, m, &own, &c, &err))
                 cli_fail(NULL, &err);
-        print_sum(&c, source, into);
-        if (stopped(&c, o))
+        print_sum(&c);
+        struct proof proof = {.source = source, .o = o};
+        if (stopped(&c, &proof))
                 return 1;
         resect_weights *copy = resect_weights_of_model(m, &err);
         if (!copy)
                 cli_fail(NULL, &err);
-        struct proof proof = {.source = source, .o = o};
         if (!prove(&proof, copy, &c, &err))
                 cli_die("what was made is not what it was made from, and nothing is left of it: %s",
                         err.msg);
         cli_note("%s", proof.said);
         resect_weights_free(copy);
         cli_write_model(m);
+        print_json(&c, &proof, cli_output());
         resect_model_free(m);
         return 0;
 }
@@ -498,10 +504,27 @@ list_names(void)
         return 0;
 }
 
+/* An option that nothing would come of is a mistake. */
+static void
+check_options(void)
+{
+        cli_exclude("names", (const char *const[]){"list", "to", "weights", "into", "format",
+                                     "from-names", "partial", "variant-from", "dtype", "account",
+                                     "output", "json", "verify", NULL});
+        cli_exclude("list", (const char *const[]){"to", "weights", "into", "partial",
+                                    "variant-from", "dtype", "account", "output", "verify", NULL});
+        if (!cli_given("list"))
+                cli_belong("weights", (const char *const[]){"into", "format", "from-names", NULL});
+        if ((cli_given("list") || cli_given("names")) && cli_arg(0))
+                cli_die("--%s takes no MODEL: %s has no place here",
+                        cli_given("list") ? "list" : "names", cli_text(cli_arg(0)));
+}
+
 int
 main(int argc, char **argv)
 {
         cli_start(&tool, argc, argv);
+        check_options();
         const char *to = cli_value("to"), *into = cli_value("into"), *from = cli_value("weights");
         resect_error err;
         resect_model *m = NULL;
@@ -512,10 +535,10 @@ main(int argc, char **argv)
                 return cli_finish(list(cli_value("list")));
         if (!to == !into)
                 cli_die("say --to FORMAT or --into MODEL (--help tells more)");
-        if (into && !from)
-                cli_die("--into wants --weights FILE");
         if (from && cli_arg(0))
                 cli_die("either MODEL or --weights: %s has no place here", cli_text(cli_arg(0)));
+        if (cli_json() && !cli_output())
+                cli_die("--json: what is made needs a file, -o FILE");
         json_rows = json_array();
         resect_convert_options o = convert_options();
         if (from)

@@ -32,7 +32,7 @@ static const cli_tool tool = {
                     "resect-info --dot resnet18.onnx | dot -Tsvg > resnet18.svg\n"
                     "resect-info --json model.onnx | jq .family",
         .options = options,
-        .common = CLI_READ | CLI_JSON,
+        .common = CLI_READ | CLI_JSON | CLI_RUN,
         .max_args = 1,
 };
 
@@ -284,6 +284,8 @@ int
 main(int argc, char **argv)
 {
         cli_start(&tool, argc, argv);
+        cli_belong("plan", (const char *const[]){"threads", "kernels", "precision", "exact", NULL});
+        cli_exclude("dot", (const char *const[]){"json", "tensors", "plan", NULL});
         info x = {.m = cli_read_model(cli_arg(0))};
         look(&x);
         if (cli_json()) {

@@ -521,11 +521,26 @@ run_pictures(resect_model *m, const struct wishes *w, resect_anatomy *a)
         return 0;
 }
 
+/* An option that nothing would come of is a mistake. */
+static void
+check_options(void)
+{
+        cli_belong("random", (const char *const[]){"repeat", "profile", NULL});
+        cli_belong("vectors", (const char *const[]){"exclude", "rtol", "atol", NULL});
+        cli_exclude("random",
+                (const char *const[]){"top", "input", "values", "dump", "vectors", "output", NULL});
+        cli_exclude("vectors",
+                (const char *const[]){"top", "batch", "input", "values", "dump", "output", NULL});
+        if (cli_given("random") && cli_arg(1))
+                cli_die("--random takes no INPUT: %s has no place here", cli_text(cli_arg(1)));
+}
+
 int
 main(int argc, char **argv)
 {
         resect_error err;
         cli_start(&tool, argc, argv);
+        check_options();
         if (cli_given("vectors"))
                 return cli_finish(run_vectors());
         resect_model *m = cli_read_model(cli_arg(0));

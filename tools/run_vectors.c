@@ -173,11 +173,12 @@ static void
 run_test(struct tallies *t, const char *folder)
 {
         char path[PATH_MAX];
+        const resect_read_options read = cli_read_options();
         resect_error err = {0};
         const char *op = "(unreadable)";
         enum verdict v = FAILED;
         resect_model *m =
-                join(path, folder, "model.onnx") ? resect_model_read(path, NULL, &err) : NULL;
+                join(path, folder, "model.onnx") ? resect_model_read(path, &read, &err) : NULL;
         if (m) {
                 resect_node node;
                 op = !resect_model_node(m, 0, &node)              ? "(empty)"

@@ -199,6 +199,7 @@ read_options(resect_trial_options *o, lists *l, const resect_model *m, const res
         o->threads = cli_threads();
         o->kernels = cli_kernels();
         o->precision = cli_precision();
+        o->exact = cli_given("exact");
         o->journal = cli_value("journal");
         if (!o->journal && cli_output())
                 o->journal = l->journal = journal_beside(cli_output());

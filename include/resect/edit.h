@@ -47,6 +47,9 @@ typedef struct resect_listener {
         resect_on_note *note;
         void (*progress)(void *ctx, const char *what, size_t done, size_t total); /* of what takes long: "pictures of --calibrate" */
         void *ctx;
+        void (*verified)(void *ctx, const char *value, const resect_difference *d); /* a value that was compared and is what it was */
+        void (*figures)(void *ctx, const char *json); /* what was measured, as one JSON object (cast: what its --report FILE.json is); the
+                                                         table of notes that says the same is left out */
 } resect_listener;
 
 /*

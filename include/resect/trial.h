@@ -38,6 +38,7 @@ typedef struct resect_trial_options {
         int threads;                  /* 0: all processors */
         resect_kernels kernels;
         resect_precision precision;
+        bool exact;                   /* as in resect_plan_options */
         const char *journal;          /* file; NULL: none */
         const char *keep;             /* folder for each arm's best model (made when it is not there); NULL: none */
         const char *history;          /* line for the history of the models kept, or NULL */

@@ -229,6 +229,8 @@ try_after(rs_surgery *s, const trial *t, int64_t n, resect_error *err)
                         ok = rs_fail(err, RESECT_GRAPH,
                                 "--batch: with %lld pictures %s differs by %g of its scale",
                                 (long long)n, t->names[i], d.max_rel);
+                if (ok && s->to.verified != NULL)
+                        s->to.verified(s->to.ctx, t->names[i], &d);
                 resect_tensor_free(&want);
         }
         if (in != NULL)

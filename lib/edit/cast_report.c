@@ -325,20 +325,27 @@ to_json(const rs_cast_report *r, uint64_t size)
                 layers, "outputs", outputs);
 }
 
+/* The report as text, for free; NULL without memory. */
+static char *
+json_of(const rs_cast_report *r, uint64_t size)
+{
+        json_t *j = to_json(r, size);
+        char *text = j != NULL ? json_dumps(j, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : NULL;
+        json_decref(j);
+        return text;
+}
+
 static bool
 write_file(rs_cast_report *r, uint64_t size, resect_error *err)
 {
         const size_t n = strlen(r->file);
         bool ok = true;
         if (n > 5 && strcmp(r->file + n - 5, ".json") == 0) {
-                json_t *j = to_json(r, size);
-                char *text =
-                        j != NULL ? json_dumps(j, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : NULL;
+                char *text = json_of(r, size);
                 ok = text != NULL ? rs_output_bytes(r->out, text, strlen(text), err) &&
                                             rs_output_bytes(r->out, "\n", 1, err)
                                   : rs_fail_nomem(err);
                 free(text);
-                json_decref(j);
         } else {
                 ok = write_tsv(r, r->out, err);
         }
@@ -401,8 +408,16 @@ rs_cast_report_end(rs_cast_report *r, resect_error *err)
         if (!measure(r, err) || !rs_model_size(r->c->s->m, &size, err) ||
                 (r->out != NULL && !write_file(r, size, err)))
                 return false;
-        if (r->file == NULL)
+        const resect_listener *to = &r->c->s->to;
+        if (to->figures != NULL) {
+                char *text = json_of(r, size);
+                if (text == NULL)
+                        return rs_fail_nomem(err);
+                to->figures(to->ctx, text);
+                free(text);
+        } else if (r->file == NULL) {
                 say_table(r);
+        }
         say_sum(r, size);
         return true;
 }

@@ -258,6 +258,8 @@ same(rs_surgery *s, const char *name, const resect_tensor *now, const resect_ten
                         "verify: %s changed by %g of its own scale (%g at element %lld), more than "
                         "%g",
                         name, d.max_rel, d.max_abs, (long long)d.at, s->tolerance);
+        if (s->to.verified != NULL)
+                s->to.verified(s->to.ctx, name, &d);
         if (d.max_abs == 0 && d.unequal == 0)
                 rs_note(s, "verified: %s is bit for bit what it was (%lld numbers)", name,
                         (long long)d.count);

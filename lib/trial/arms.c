@@ -213,7 +213,8 @@ adapt(const resect_trial *t, resect_model *m, const resect_data *pictures, resec
         const resect_adapt_options how = {.input = t->raw ? NULL : &t->input,
                 .threads = t->threads,
                 .kernels = t->o.kernels,
-                .precision = t->o.precision};
+                .precision = t->o.precision,
+                .exact = t->o.exact};
         return resect_adapt(m, pictures, RESECT_TRAIN, &how, NULL, err);
 }
 

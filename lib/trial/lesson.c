@@ -68,6 +68,7 @@ rs_lesson_go(rs_lesson *l, resect_model *m, const resect_data *view, resect_erro
         how.threads = l->t->threads;
         how.kernels = o->kernels;
         how.precision = o->precision;
+        how.exact = o->exact;
         const resect_train_events events = {
                 .ctx = l, .progress = on_progress, .step = on_step, .epoch = on_epoch};
         if (!(l->took = rs_alloc(l->epochs + 1, sizeof *l->took, err)))
@@ -120,6 +121,7 @@ outcomes(rs_lesson *l, resect_model *m, const resect_data *view, resect_split sp
                 .threads = t->threads,
                 .kernels = t->o.kernels,
                 .precision = t->o.precision,
+                .exact = t->o.exact,
                 .progress = on_predicted,
                 .ctx = l};
         bool ok =

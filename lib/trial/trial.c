@@ -376,7 +376,9 @@ settle(resect_trial *t, resect_error *err)
                        o->precision == RESECT_PRECISION_BF16 ? "bf16" : "f32") &&
                set(t, false, "restarts", err, "%zu", o->restarts) &&
                set(t, false, "kernels", err, "%s",
-                       o->kernels == RESECT_KERNELS_REFERENCE ? "reference" : "fast") &&
+                       o->kernels == RESECT_KERNELS_REFERENCE ? "reference"
+                       : o->exact                             ? "fast, exact"
+                                                              : "fast") &&
                set(t, false, "jobs", err, "%d", o->jobs) &&
                set(t, false, "threads of a run", err, "%d", t->threads);
 }

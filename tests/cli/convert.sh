@@ -245,5 +245,18 @@ refuses resect-convert --list "$T/cut.safetensors"
 says 'inside its header'
 head -c 5000000 "$T/full.safetensors" >"$T/cut.safetensors"
 refuses resect-convert --list - <"$T/cut.safetensors"
+refuses resect-convert --list - --max-size 3M <"$T/full.safetensors"
+status 0 resect-convert --list - --max-size 1G <"$T/full.safetensors"
+
+# An option that nothing would come of.
+refuses resect-convert --list "$T/full.safetensors" --dtype float16
+says '--list has no use for --dtype'
+refuses resect-convert --list "$T/full.safetensors" "$T/small.onnx"
+refuses resect-convert --names --json
+says '--names has no use for --json'
+refuses resect-convert --to npz --from-names hf "$T/small.onnx" -o "$T/no.npz"
+says '--from-names belongs to --weights'
+refuses resect-convert --into "$T/small.onnx"
+says '--into belongs to --weights'
 check 'nothing is left of what was refused' test -z "$(find "$T" -name 'no.*')"
 finish

@@ -15,5 +15,6 @@ dist_check_SCRIPTS += tests/cli/convert101.sh
 dist_check_SCRIPTS += tests/cli/edits.sh
 dist_check_SCRIPTS += tests/cli/cast.sh
 dist_check_SCRIPTS += tests/cli/threads.sh
+dist_check_SCRIPTS += tests/cli/json.sh
 dist_check_SCRIPTS += tests/cli/trial.sh
 dist_check_SCRIPTS += tests/cli/trial_real.sh

@@ -42,6 +42,22 @@ says 'the name of the model is empty'
 mkdir "$T/none"
 refuses resect-run --vectors "$T/none"
 says 'no test was found'
+refuses resect-run --vectors --top 3 "$T/none"
+says '--vectors has no use for --top'
+refuses resect-run --random 1 --dump "x=$T" "$T/a.onnx"
+says '--random has no use for --dump'
+refuses resect-run --random 1 "$T/a.onnx" "$T/b.npy"
+says 'takes no INPUT'
+refuses resect-run --profile "$T/a.onnx" "$T/b.npy"
+says '--profile belongs to --random'
+refuses resect-run --rtol 1 "$T/a.onnx" "$T/b.npy"
+says '--rtol belongs to --vectors'
+refuses resect-info --dot --json "$T/a.onnx"
+says '--dot has no use for --json'
+refuses resect-info --kernels reference "$T/a.onnx"
+says '--kernels belongs to --plan'
+status 0 resect-info --plan --json --kernels reference "$T/a.onnx"
+check 'the plan is that of the reference kernels' sh -c "grep '\"kernels\"' '$T/out' | grep -qv '\"reference\"\|\"view\"'; test \$? -eq 1"
 
 # check
 status 0 resect-check "$T/a.onnx"

@@ -78,6 +78,11 @@ refuses trial --journal "$T"
 refuses trial --journal "$T/missing/journal"
 same "$J" "$T/copy"
 
+# How it was computed stands with the settings.
+status 0 resect-trial "$M" "$T/data" --arms head --seeds 1 --fractions 1 --epochs 1 --rates 0.05 --batch 8 --threads 1 --kernels fast \
+        --exact --json
+says '"kernels": "fast, exact"'
+
 # What cannot be.
 refuses trial --arms head,tuna
 refuses trial --arms freeze:2

@@ -220,6 +220,78 @@ START_TEST(nodes_left)
 }
 END_TEST
 
+/* What every edit takes. */
+START_TEST(settings_of_all)
+{
+        static const char *const wrong[][2] = {
+                {"strip --threads -1", "whole number from 0 to 4096"},
+                {"strip --threads 4097", "whole number from 0 to 4096"},
+                {"strip --threads two", "whole number from 0 to 4096"},
+                {"strip --threads", "--threads takes an argument"},
+                {"strip --kernels", "--kernels takes an argument"},
+                {"strip --kernels fst", "not auto, fast or reference"},
+                {"strip --kernels auto --kernels fast", "given twice"},
+                {"strip --precision bf16", "no option --precision"}};
+        static const char *const right[] = {"strip --threads 1 --kernels reference",
+                "strip --threads 3 --kernels fast", "strip --threads 0 --kernels auto"};
+        const form f = {.blocks = {1, 1}, .squeeze = SQUEEZE_NONE, .affine = AFFINE_NONE};
+        for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+                resect_model *m = form_make(&f, 1);
+                ck_assert_msg(!run(m, wrong[i][0]), "%s", wrong[i][0]);
+                ck_assert_int_eq(err.code, RESECT_ARG);
+                ck_assert_msg(strstr(err.msg, wrong[i][1]) != NULL, "%s: %s", wrong[i][0], err.msg);
+                resect_model_free(m);
+        }
+        for (size_t i = 0; i < sizeof right / sizeof *right; i++) {
+                resect_model *m = form_make(&f, 1);
+                ck_assert_msg(run(m, right[i]), "%s: %s", right[i], err.msg);
+                ck_assert_int_gt(verified, 0);
+                resect_model_free(m);
+        }
+}
+END_TEST
+
+typedef struct seen {
+        size_t verified;
+        char value[100];
+        int64_t numbers;
+        double max_rel;
+} seen;
+
+static void
+see_verified(void *ctx, const char *value, const resect_difference *d)
+{
+        seen *s = ctx;
+        s->verified++;
+        snprintf(s->value, sizeof s->value, "%s", value);
+        s->numbers = d->count;
+        s->max_rel = d->max_rel;
+}
+
+/* What was compared is told to who listens. */
+START_TEST(told_what_was_verified)
+{
+        const form f = {.blocks = {1, 1}, .squeeze = SQUEEZE_NONE, .affine = AFFINE_NONE};
+        const resect_setting settings[] = {{"canon", NULL}, {"verify", NULL}};
+        for (size_t n = 1; n <= 2; n++) {
+                resect_model *m = form_make(&f, 1);
+                resect_value v;
+                seen s = {0};
+                ck_assert(resect_model_output(m, 0, &v));
+                CK_OK(resect_edit_run(m, "edit", settings, n,
+                              &(resect_listener){.verified = see_verified, .ctx = &s}, &err),
+                        err);
+                ck_assert_uint_eq(s.verified, n - 1);
+                if (n == 2) {
+                        ck_assert_str_eq(s.value, v.name);
+                        ck_assert_int_gt(s.numbers, 0);
+                        ck_assert(s.max_rel >= 0 && s.max_rel <= 1e-5);
+                }
+                resect_model_free(m);
+        }
+}
+END_TEST
+
 START_TEST(heads)
 {
         const bool had = forms[_i].affine != AFFINE_NONE;
@@ -419,7 +491,9 @@ main(void)
                 const TTest *test;
                 int rounds;
         } cases[] = {{"function", what_keeps_the_function, N_LINES * N_ALL},
-                {"strip", strips, N_ALL}, {"nodes left", nodes_left, 1}, {"head", heads, N_ALL},
+                {"strip", strips, N_ALL}, {"nodes left", nodes_left, 1},
+                {"settings of all", settings_of_all, 1},
+                {"told what was verified", told_what_was_verified, 1}, {"head", heads, N_ALL},
                 {"truncate", truncations, N_ALL}, {"reset", resets, N_FORMS},
                 {"extract", extracts, N_ALL}, {"opset", versions, N_FORMS},
                 {"input", inputs, N_FORMS}, {"rows", rows_are_kept, N_FORMS},
