@@ -245,16 +245,7 @@ prepare_own(const rs_conv_shape *c, conv *k)
                         .before_w = (int)c->before[1],
                         .threads = threads};
                 k->ahead = (rs_own){RS_OWN_WINOGRAD, .winograd = w};
-                k->back = (rs_own){RS_OWN_WINOGRAD, .winograd = {.n = n,
-                                                            .c = out,
-                                                            .o = in,
-                                                            .h = w.oh,
-                                                            .w = w.ow,
-                                                            .oh = w.h,
-                                                            .ow = w.w,
-                                                            .before_h = 2 - w.before_h,
-                                                            .before_w = 2 - w.before_w,
-                                                            .threads = threads}};
+                k->back = (rs_own){RS_OWN_WINOGRAD, .winograd = rs_winograd_turned(&w)};
         }
         if (c->training) {
                 rs_own_trained(&k->ahead, false);

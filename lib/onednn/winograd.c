@@ -98,6 +98,21 @@ rs_winograd_able(const rs_winograd *p)
                rs_add(x, u, &x) && x < most;
 }
 
+rs_winograd
+rs_winograd_turned(const rs_winograd *p)
+{
+        return (rs_winograd){.n = p->n,
+                .c = p->o,
+                .o = p->c,
+                .h = p->oh,
+                .w = p->ow,
+                .oh = p->h,
+                .ow = p->w,
+                .before_h = 2 - p->before_h,
+                .before_w = 2 - p->before_w,
+                .threads = p->threads};
+}
+
 size_t
 rs_winograd_weight_bytes(const rs_winograd *p)
 {

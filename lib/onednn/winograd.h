@@ -26,10 +26,13 @@ typedef struct rs_winograd {
    calls below are for a p that passed. */
 bool rs_winograd_able(const rs_winograd *p);
 
+/* The data gradient as a forward call, x being dy. */
+rs_winograd rs_winograd_turned(const rs_winograd *p);
+
 /* Transformed weights. Their layout follows from all of p but threads. */
 size_t rs_winograd_weight_bytes(const rs_winograd *p);
-/* gradient: the weights of the data gradient. That is a forward call with x = dy and p turned round: c and o exchanged, h, w
-   and oh, ow exchanged, before = 2 - before; w is then dense [p->c, p->o, 3, 3], the very tensor of the forward pass. */
+/* gradient: the weights of the data gradient, which p is that of; w is then dense [p->c, p->o, 3, 3], the very tensor of the forward
+   pass. */
 void rs_winograd_weights(const rs_winograd *p, const float *w /* [O, C, 3, 3] dense */, bool gradient, float *u);
 
 /* Whether each weight is read once only in a forward call, so that packing those that change with each call costs more than it saves:

@@ -80,13 +80,6 @@ near(const char *what, const float *got, const float *want, size_t n)
         ck_assert_msg(off <= 2e-5 * most, "shape %s: off by %g of %g", what, off, most);
 }
 
-static rs_winograd
-turned(const rs_winograd *p)
-{
-        return (rs_winograd){p->n, p->o, p->c, p->oh, p->ow, p->h, p->w, 2 - p->before_h,
-                2 - p->before_w, p->threads, RS_WINO_PACKED};
-}
-
 /* The reference: y without relu, and the gradients. */
 static void
 reference(side *s, const struct shape *t)
@@ -187,7 +180,7 @@ START_TEST(is_the_reference)
         const float *w = s.r.in[1].data, *bias = s.r.in[2].data;
         const size_t ny = s.r.out[0].size / 4, nx = s.r.in[0].size / 4, nw = s.r.in[1].size / 4;
         for (s.p.threads = 1; s.p.threads <= 3; s.p.threads++) {
-                const rs_winograd back = turned(&s.p);
+                const rs_winograd back = rs_winograd_turned(&s.p);
                 float *y = convolve(&s.p, s.x, w, false, bias, NULL, false);
                 float *dx = convolve(&back, s.dy, w, true, NULL, NULL, false);
                 float *dw = weight_gradient(&s.p, s.x, s.dy);
