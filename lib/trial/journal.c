@@ -100,8 +100,12 @@ epochs(resect_trial *t, const json_t *a, resect_trial_run *r, resect_error *err)
         resect_trial_epoch *e = RS_NEW(&t->arena, r->n_epochs + 1, resect_trial_epoch, err);
         for (size_t i = 0; e && i < r->n_epochs; i++) {
                 double v[7];
-                for (size_t k = 0; k < 7; k++)
-                        v[k] = json_number_value(json_array_get(json_array_get(a, i), k));
+                for (size_t k = 0; k < 7; k++) { /* null stands for what is not finite */
+                        const json_t *x = json_array_get(json_array_get(a, i), k);
+                        if (!json_is_number(x) && !json_is_null(x))
+                                return false;
+                        v[k] = json_is_number(x) ? json_number_value(x) : NAN;
+                }
                 e[i] = (resect_trial_epoch){v[0], v[1], v[2], v[3], v[4], v[5], v[6]};
         }
         r->epochs = e;
@@ -121,14 +125,18 @@ outcomes(resect_trial *t, const json_t *o, resect_trial_run *r, resect_error *er
         }
         resect_outcome *out = RS_NEW(&t->arena, t->n_test + 1, resect_outcome, err);
         for (size_t i = 0; out && i < t->n_test; i++) {
-                json_int_t predicted = json_integer_value(json_array_get(a[0], i)),
-                           rank = json_integer_value(json_array_get(a[1], i));
+                const json_t *v[4];
+                for (int k = 0; k < 4; k++) {
+                        v[k] = json_array_get(a[k], i);
+                        if (!(k < 2 ? json_is_integer(v[k]) : json_is_number(v[k])))
+                                return false;
+                }
+                json_int_t predicted = json_integer_value(v[0]), rank = json_integer_value(v[1]);
                 if (predicted < 0 || rank < 0 || (uint64_t)predicted >= classes ||
                         (uint64_t)rank >= classes)
                         return false;
                 out[i] = (resect_outcome){resect_data_label(t->d, t->test, i), predicted,
-                        (size_t)rank, json_number_value(json_array_get(a[2], i)),
-                        json_number_value(json_array_get(a[3], i))};
+                        (size_t)rank, json_number_value(v[2]), json_number_value(v[3])};
         }
         r->test = out;
         r->n_test = t->n_test;
@@ -298,8 +306,11 @@ rs_journal_read(resect_trial *t, resect_error *err)
         rs_buf text = {0};
         resect_error local;
         err = err ? err : &local;
-        if (!t->o.journal || (stat(t->o.journal, &st) != 0 && errno == ENOENT))
+        if (!t->o.journal)
                 return true;
+        if (stat(t->o.journal, &st) != 0)
+                return errno == ENOENT ||
+                       rs_fail(err, RESECT_IO, "%s: %s", t->o.journal, strerror(errno));
         if (!S_ISREG(st.st_mode))
                 return rs_fail(err, RESECT_IO, "%s: no regular file", t->o.journal);
         if (!rs_file_load(&text, t->o.journal, MOST_BYTES, err))
@@ -338,10 +349,13 @@ rs_journal_open(resect_trial *t, resect_error *err)
         if (t->journal < 0)
                 return rs_fail(err, RESECT_IO, "%s: %s", t->o.journal, strerror(errno));
         if (flock(t->journal, LOCK_EX | LOCK_NB) != 0)
-                return rs_fail(
-                        err, RESECT_IO, "%s: another process is at this trial", t->o.journal);
+                return rs_fail(err, RESECT_IO, "%s: %s", t->o.journal,
+                        errno == EWOULDBLOCK ? "another process is at this trial"
+                                             : strerror(errno));
         struct stat st;
-        if (fstat(t->journal, &st) != 0 || (size_t)st.st_size != t->journal_seen)
+        if (fstat(t->journal, &st) != 0)
+                return rs_fail(err, RESECT_IO, "%s: %s", t->o.journal, strerror(errno));
+        if ((size_t)st.st_size != t->journal_seen)
                 return rs_fail(err, RESECT_IO, "%s: changed since it was read", t->o.journal);
         if (ftruncate(t->journal, (off_t)t->journal_size) != 0)
                 return rs_fail(err, RESECT_IO, "%s: %s", t->o.journal, strerror(errno));

@@ -42,7 +42,9 @@ resect_say_count(char out[32], double x)
 {
         static const char *const unit[] = {"", " k", " M", " G", " T"};
         size_t u = 0;
-        while (x >= 1000 && u < 4) {
+        if (!isfinite(x))
+                return snprintf(out, 32, "?"), out;
+        while (x >= (u ? 999.5 : 1000) && u < 4) { /* of 999.6 k three digits are 1 M */
                 x /= 1000;
                 u++;
         }

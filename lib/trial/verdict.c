@@ -181,14 +181,19 @@ judge_arm(rs_verdict *v, size_t arm, resect_error *err)
 
 enum among { ALL, SIMPLE, PRETRAINED };
 
-/* By validation accuracy at the largest fraction; equal by that, the lower loss is better. */
+bool
+rs_cell_better(const resect_verdict_cell *a, const resect_verdict_cell *b)
+{
+        return a->val > b->val || (a->val == b->val && a->val_loss < b->val_loss);
+}
+
+/* At the largest fraction. */
 static bool
 better(const rs_verdict *v, size_t a, size_t b)
 {
         const size_t last = v->pub.fractions - 1;
-        const resect_verdict_cell *x = &v->cells[a * v->pub.fractions + last],
-                                  *y = &v->cells[b * v->pub.fractions + last];
-        return x->val > y->val || (x->val == y->val && x->val_loss < y->val_loss);
+        return rs_cell_better(
+                &v->cells[a * v->pub.fractions + last], &v->cells[b * v->pub.fractions + last]);
 }
 
 static int

@@ -35,6 +35,8 @@ rs_verdict_run(const rs_verdict *v, size_t arm, size_t fraction, size_t seed)
         return at ? &v->run[at - 1] : NULL;
 }
 
+/* verdict.c: by validation accuracy; equal by that, the lower loss is better. */
+bool rs_cell_better(const resect_verdict_cell *a, const resect_verdict_cell *b);
 /* agree.c: depths, rho and tau. */
 bool rs_verdict_agree(rs_verdict *v, resect_error *err) RESECT_MUST;
 /* words.c: fills headline, lines and warnings. */

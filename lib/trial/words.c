@@ -61,7 +61,8 @@ static const char *
 size_of(speech *s, double x)
 {
         char t[32];
-        return say(s, "%s", resect_say_points(t, fabs(x)) + (t[0] == '+'));
+        resect_say_points(t, fabs(x));
+        return say(s, "%s", t + (t[0] == '+'));
 }
 
 static const char *
@@ -189,16 +190,18 @@ headline(speech *s)
                 return cannot_tell(s);
         if (p->kind == RESECT_VERDICT_PROVEN && c != r)
                 return say(s,
-                        "%s, %s percentage points more than %s, the best arm that only trains a "
-                        "classifier (%s to %s, p = %s).%s",
+                        "%s, %s percentage points more than %s, the best %s (%s to %s, p = %s).%s",
                         beginning(s), size_of(s, q->difference.value), name(s, r),
+                        p->simple == p->reference ? "arm that only trains a classifier"
+                                                  : "by validation",
                         points(s, q->difference.low), points(s, q->difference.high),
                         chance(s, q->p),
-                        w == c ? ""
-                               : say(s,
-                                         " %s was better on the validation pictures, but is not "
-                                         "proven better.",
-                                         name(s, w)));
+                        w == c || w == r
+                                ? ""
+                                : say(s,
+                                          " %s was better on the validation pictures, but is not "
+                                          "proven better.",
+                                          name(s, w)));
         if (p->kind == RESECT_VERDICT_LEARNED) {
                 const resect_crossed *cheap = &at_most_data(s, r)->test;
                 return say(s,
@@ -393,8 +396,8 @@ other_winners(speech *s)
         for (size_t f = 0; f + 1 < p->fractions; f++) {
                 int best = -1;
                 for (size_t a = 0; a < p->arms; a++)
-                        if (cell(s, a, f)->runs &&
-                                (best < 0 || cell(s, a, f)->val > cell(s, (size_t)best, f)->val))
+                        if (cell(s, a, f)->runs && (best < 0 || rs_cell_better(cell(s, a, f),
+                                                                        cell(s, (size_t)best, f))))
                                 best = (int)a;
                 if (best < 0 || best == p->winner)
                         continue;

@@ -279,7 +279,9 @@ rs_keras_config(rs_checkpoint *c, rs_span json, resect_error *err)
         bool ok = describe_layer(&d, 0, NULL);
         if (ok && d.j.why) { /* what came before the damage is not believed either */
                 c->picture[0] = c->picture[1] = 0;
-                ok = !d.j.text.oom || rs_fail_nomem(err);
+                ok = d.j.text.oom ? rs_fail_nomem(err)
+                                  : rs_checkpoint_skip(c, "the model's description", err,
+                                            "it is not understood: %s", d.j.why);
         } else
                 ok = ok && tell_entries(&d) && tell_input(&d);
         rs_buf_free(&d.j.text);

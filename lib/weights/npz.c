@@ -246,7 +246,13 @@ list_folder(rs_checkpoint *c, char ***names, size_t *n, resect_error *err)
         DIR *d = opendir(c->path);
         size_t cap = 0;
         bool ok = d || rs_fail(err, RESECT_IO, "%s: %m", c->path);
-        for (struct dirent *e; ok && (e = readdir(d)) != NULL;) {
+        while (ok) {
+                errno = 0;
+                const struct dirent *e = readdir(d);
+                if (!e) { /* the end, or files that would be lost without a word */
+                        ok = !errno || rs_fail(err, RESECT_IO, "%s: %m", c->path);
+                        break;
+                }
                 if (e->d_name[0] == '.')
                         continue;
                 if (*n == cap) {

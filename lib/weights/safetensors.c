@@ -6,6 +6,7 @@
  */
 #include "weights/weights.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include "tensor/dtype.h"
@@ -58,6 +59,8 @@ static bool
 wrong(struct reading *r, const char *name, const char *what)
 {
         const char *why = r->json.why ? r->json.why : what;
+        if (r->json.text.oom)
+                return rs_fail_nomem(r->err);
         return name ? rs_fail(r->err, RESECT_FORMAT, "%s: header: %s: %s", r->c->path, name, why)
                     : rs_fail(r->err, RESECT_FORMAT, "%s: header: %s", r->c->path, why);
 }
@@ -89,7 +92,7 @@ struct info {
         int32_t dtype; /* 0: one that is not known here */
         char code[32];
         int rank;
-        int64_t dims[RESECT_RANK_MAX + 1];
+        int64_t dims[RESECT_RANK_MAX]; /* as many of them as can be read */
         struct range at;
 };
 
@@ -103,8 +106,10 @@ read_shape(struct reading *r, struct info *t)
         while (rs_json_next(&r->json, ']', &first)) {
                 if (!rs_json_natural(&r->json, &v) || v > INT64_MAX)
                         return false;
-                if (t->rank <= RESECT_RANK_MAX)
-                        t->dims[t->rank++] = (int64_t)v;
+                if (t->rank < RESECT_RANK_MAX)
+                        t->dims[t->rank] = (int64_t)v;
+                if (t->rank < INT_MAX)
+                        t->rank++;
         }
         return !r->json.why;
 }

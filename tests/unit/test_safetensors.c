@@ -103,7 +103,8 @@ START_TEST(headers)
                 {"{" T("a", "1", "0", "4") ",}", 4, "comma too many"},
                 {"{" T("a", "1", "0", "4") "}}", 4, "something follows"},
                 {"{" T("a", "1", "0", "4") "} x", 4, "something follows"},
-                {"{" T("a", "1,1,1,1,1,1,1,1,1", "0", "4") "}", 4, "dimensions"},
+                {"{" T("a", "1,1,1,1,1,1,1,1,1", "0", "4") "}", 4, "has 9 dimensions"},
+                {"{" T("a", "1,1,1,1,1,1,1,1,1,1,1,1", "0", "4") "}", 4, "has 12 dimensions"},
                 {"[]", 0, "no object"},
                 {"{\"a\":[]}", 0, "no object"},
                 {"{\"a\"}", 0, "damaged"},
@@ -276,8 +277,8 @@ START_TEST(out_of_memory)
                         ok = reads(rs_format_find(formats[f]), &err);
                         rs_hooks.malloc = real_malloc;
                         rs_hooks.realloc = real_realloc;
-                        ck_assert_msg(ok || err.code == RESECT_NOMEM || strstr(err.msg, "memory"),
-                                "%s: %s", formats[f], err.msg);
+                        ck_assert_msg(
+                                ok || err.code == RESECT_NOMEM, "%s: %s", formats[f], err.msg);
                 }
                 scratch_done();
         }

@@ -6,6 +6,7 @@
  */
 #include "unit.h"
 
+#include <errno.h>
 #include <math.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,6 +14,7 @@
 #include "base/mem.h"
 #include "data/data.h"
 #include "forms.h"
+#include "image/image.h"
 #include "resect/edit.h"
 #include "resect/look.h"
 #include "small_job.h"
@@ -469,6 +471,70 @@ laid_out(const resect_trial_options *o, resect_model *m, const resect_data *d, r
         return t != NULL;
 }
 
+/* The journal with the first piece of text replaced by another. */
+static void
+replaced(const rs_buf *whole, const char *from, const char *to)
+{
+        const char *text = (const char *)whole->data, *at = strstr(text, from);
+        ck_assert_ptr_nonnull(at);
+        FILE *f = fopen(journal, "wb");
+        fprintf(f, "%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
+        ck_assert_int_eq(fclose(f), 0);
+}
+
+/* Figures that are no numbers are no run's; but null stands for one that is not finite. */
+START_TEST(figures_of_a_journal)
+{
+        resect_error err;
+        rs_buf whole = {0}, unused = {0};
+        resect_trial_options o = quick();
+        resect_data *d = pictures();
+        resect_model *m = small_model(false);
+        o.seeds = 1;
+        o.fractions = one;
+        o.n_fractions = 1;
+        unlink(journal);
+        o.journal = journal;
+        carried_out(&o, 0, &unused);
+        CK_OK(rs_file_load(&whole, journal, 1 << 24, &err), err);
+        rs_buf_add(&whole, "", 1);
+        static const char *const lists[] = {
+                "\"predicted\":[", "\"rank\":[", "\"loss\":[", "\"confidence\":["};
+        for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+                char from[64], to[64];
+                const char *run = strstr((const char *)whole.data, "\"predicted\""),
+                           *at = strstr(i == 0 ? run : run + 1, lists[i]) + strlen(lists[i]);
+                const int n = (int)strcspn(at, ",]");
+                snprintf(from, sizeof from, "%s%.*s", lists[i], n, at);
+                snprintf(to, sizeof to, "%s\"%.*s\"", lists[i], n, at);
+                replaced(&whole, from, to);
+                ck_assert_msg(!laid_out(&o, m, d, &err), "%s is a run's", to);
+                ck_assert_int_eq(err.code, RESECT_FORMAT);
+        }
+        replaced(&whole, "\"epochs\":[[", "\"epochs\":[[null,");
+        resect_trial *t = lay_out(m, d, &o);
+        resect_trial_run r;
+        CK_OK(resect_trial_run_at(t, 0, &r), err);
+        ck_assert(isnan(r.epochs[0].seconds));
+        resect_trial_free(t);
+        replaced(&whole, "\"epochs\":[[", "\"epochs\":[[true,");
+        ck_assert(!laid_out(&o, m, d, &err));
+        ck_assert_int_eq(err.code, RESECT_FORMAT);
+        /* what cannot be looked at says why */
+        char below[96];
+        snprintf(below, sizeof below, "%s/below", journal);
+        o.journal = below;
+        ck_assert(!laid_out(&o, m, d, &err));
+        ck_assert_int_eq(err.code, RESECT_IO);
+        ck_assert_ptr_nonnull(strstr(err.msg, strerror(ENOTDIR)));
+        unlink(journal);
+        rs_buf_free(&whole);
+        rs_buf_free(&unused);
+        resect_model_free(m);
+        resect_data_free(d);
+}
+END_TEST
+
 START_TEST(journals)
 {
         resect_error err;
@@ -730,7 +796,8 @@ int
 main(void)
 {
         const TTest *const tests[] = {divisions, views, arms, arms_that_are_none, folded,
-                nothing_shows, journals, searches, kept_and_restarted, budgets, mirrors};
+                nothing_shows, journals, figures_of_a_journal, searches, kept_and_restarted,
+                budgets, mirrors};
         Suite *s = suite_create("trial");
         TCase *c = tcase_create("all");
         tcase_set_timeout(c, 300);

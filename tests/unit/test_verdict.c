@@ -293,11 +293,49 @@ START_TEST(the_report_is_one_page)
 }
 END_TEST
 
+/* The test pictures contradict the validation pictures, and no arm is simple: what is said of the
+ * reference is true of it. Equal by accuracy, the lower loss is better, at every part of the data.
+ */
+START_TEST(no_simple_arm)
+{
+        static const fake_arm arms[] = {
+                {"tune", all, false, true, {0.9, 0.92, 0.95}, 0.99, 310, 7.8},
+                {"scratch", all, false, false, {0.4, 0.45, 0.5}, 0.9, 300, 7.8}};
+        resect_error err;
+        fake k = world(arms, 2);
+        scratch_make();
+        fake_make(&k);
+        for (size_t f = 0; f < k.n_fractions; f++)
+                for (size_t s = 0; s < k.seeds; s++) {
+                        resect_trial_run *tune = *rs_trial_slot(k.t, 0, f, s),
+                                         *scratch = *rs_trial_slot(k.t, 1, f, s);
+                        tune->val.top1 = scratch->val.top1 = 0.75;
+                        tune->val.loss = 0.5;
+                        scratch->val.loss = 0.25;
+                }
+        resect_verdict *v = resect_trial_judge(k.t, &(resect_judge_options){.rounds = 1999}, &err);
+        ck_assert_msg(v != NULL, "%s", err.msg);
+        ck_assert_int_eq(v->kind, RESECT_VERDICT_PROVEN);
+        ck_assert_int_eq(v->winner, 1);
+        ck_assert_int_eq(v->reference, 1);
+        ck_assert_int_eq(v->chosen, 0);
+        ck_assert(says(v, "more than scratch, the best by validation ("));
+        ck_assert(!says(v, "only trains a classifier"));
+        ck_assert(!says(v, "was better on the validation pictures"));
+        ck_assert(!says(v, "with fewer training pictures"));
+        over(&k, v);
+}
+END_TEST
+
 START_TEST(figures_as_words)
 {
         char s[32];
         ck_assert_str_eq(resect_say_share(s, 0.9412), "94.1 %");
         ck_assert_str_eq(resect_say_share(s, NAN), "?");
+        ck_assert_str_eq(resect_say_count(s, 999), "999");
+        ck_assert_str_eq(resect_say_count(s, 42500000), "42.5 M");
+        ck_assert_str_eq(resect_say_count(s, 999600), "1 M");
+        ck_assert_str_eq(resect_say_count(s, NAN), "?");
         ck_assert_str_eq(resect_say_points(s, 0.032), "+3.2");
         ck_assert_str_eq(resect_say_points(s, -0.032), "-3.2");
         ck_assert_str_eq(resect_say_points(s, -0.0001), "0.0");
@@ -308,4 +346,4 @@ END_TEST
 
 UNIT_MAIN("verdict", head_is_enough, more_training_is_better, proven_beats_promising,
         cheap_but_ignorant, useless_features, random_labels, little_is_there,
-        the_report_is_one_page, figures_as_words)
+        the_report_is_one_page, no_simple_arm, figures_as_words)

@@ -154,6 +154,9 @@ START_TEST(keras_damaged)
                         ck_assert_ptr_null(c->entries[i].says);
                 ck_assert_int_eq(c->picture[0], 0);
                 ck_assert_ptr_null(c->input);
+                /* and it is said, unless there is none */
+                ck_assert_uint_eq(c->n_skipped, n != 0);
+                ck_assert(n == 0 || strstr(c->skipped[0].why, "not understood") != NULL);
                 rs_checkpoint_free(c);
                 free(copy);
         }
