@@ -103,7 +103,6 @@ typedef struct resect_trial_progress {
    STOPPED; what is not finished is lost, what is stands in the journal. */
 typedef struct resect_trial_events {
         void *ctx;
-        void (*note)(void *ctx, const char *line);
         bool (*progress)(void *ctx, const resect_trial_progress *p); /* after each step */
         void (*finished)(void *ctx, const resect_trial_progress *p); /* a search or a run */
 } resect_trial_events;

@@ -40,7 +40,7 @@ typedef struct resect_weights_options {
 
 /*
  * Reads a checkpoint, a folder of .npy files, or an ONNX model (whose tensors are known by its structure); "-" is standard input.
- * Fails with IO, FORMAT, UNSUPPORTED, NOMEM. Names that nothing recognises are no failure here: see recognised. Free with
+ * Fails with IO, FORMAT, UNSUPPORTED, NOMEM, and ARG for a format or names that do not exist. Names that nothing recognises are no failure here: see recognised. Free with
  * resect_weights_free, after all models that they were put into.
  */
 RESECT_API resect_weights *resect_weights_read(const char *path, const resect_weights_options *options, resect_error *err)
@@ -63,9 +63,11 @@ typedef struct resect_weights_info {
         size_t n_tensors, n_skipped;
 } resect_weights_info;
 RESECT_API const resect_weights_info *resect_weights_info_of(const resect_weights *w);
-/* Tensor i as the file has it, and what it is ("layer1.0.conv1.weight"; NULL: nothing that is known). False past the end. */
+/* Tensor i as the file has it, borrowed from w, and what it is ("layer1.0.conv1.weight"; NULL: nothing that is known), which is good until
+   the next call in this thread; meaning may be NULL. False past the end. */
 RESECT_API bool resect_weights_tensor(const resect_weights *w, size_t i, resect_tensor_info *out, const char **meaning);
-/* Its values, copied; free with resect_tensor_free. */
+/* Its values, copied; free with resect_tensor_free. Fails with ARG past the end, NOMEM, and as reading does: values are taken, and their
+   checksums verified, when they are asked for. */
 RESECT_API bool resect_weights_values(const resect_weights *w, size_t i, resect_tensor *out, resect_error *err) RESECT_MUST;
 /* What in the file is no tensor that could be taken, and text that it carries; false past the end. */
 RESECT_API bool resect_weights_skipped(const resect_weights *w, size_t i, const char **name, const char **why);
@@ -74,6 +76,7 @@ RESECT_API bool resect_weights_meta(const resect_weights *w, size_t i, const cha
 /*
  * The account of a conversion: each tensor of the source was "used" (detail: where it went), "dropped" (detail: why) or
  * "unmatched"; each tensor of the result was "filled" (detail: from where), "defaulted" (detail: why) or is "missing".
+ * Texts last as long as the call.
  */
 typedef struct resect_account {
         bool result; /* a tensor of the result; else one of the source */
@@ -115,7 +118,8 @@ typedef struct resect_convert_options {
 /*
  * Puts weights into a model of the same structure. Not complete and not partial: the model is unusable and nothing should be done with
  * it. A classifier of another number of classes is left as it is. Records resect.input where the naming scheme implies one. The
- * model borrows values from w. Fails with GRAPH (another network, another variant), ARG, NOMEM, IO.
+ * model borrows values from w. Fails with GRAPH (another network, another variant), NOMEM, as resect_weights_read where values are damaged, and
+ * with the reason why w was not recognised.
  */
 RESECT_API bool resect_weights_into(const resect_weights *w, resect_model *m, const resect_convert_options *options,
         resect_conversion *out, resect_error *err) RESECT_MUST;
@@ -128,7 +132,9 @@ RESECT_API resect_model *resect_weights_graph(const resect_weights *w, resect_er
  * Writes weights as a file of some format under some names; names NULL: what the format usually has. "-" is standard output. Not
  * complete and not partial: nothing is written. The file takes its place only when it is whole, has been proved (options->prove) and is on
  * the disk; the files of a format that has several are in place when they are proved, and are removed when that fails. What goes into a
- * pipe or a device is not proved, nor is what was not recognised, nor a format that cannot be read.
+ * pipe or a device is not proved, nor is what was not recognised, nor a format that cannot be read. Fails
+ * with ARG (no such format or names), UNSUPPORTED (what the format or the names cannot hold), GRAPH (another network or variant than the
+ * names stand for; the proof failed), IO, NOMEM; true with out->complete false, and not partial: nothing is written.
  */
 RESECT_API bool resect_weights_write(const resect_weights *w, const char *path, const char *format, const char *names,
         const resect_convert_options *options, resect_conversion *out, resect_error *err) RESECT_MUST;

@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: 0BSD */
+/* clang-format off */
 /*
  * Tensors out of tensors. What needs no arithmetic is passed on as it is, its axes permuted at
- * most; the rest is computed in double: another epsilon        v' = v + e - e', so that v' + e' = v
- * + e a bias before a norm   m' = m - bias folding                W' = W g / sqrt(v + e), bias' =
- * (bias - m) g / sqrt(v + e) + b unfolding              g = 1, b = bias, m = 0, v = 1 - e'
+ * most; the rest is computed in double:
+ *
+ *   another epsilon        v' = v + e - e', so that v' + e' = v + e
+ *   a bias before a norm   m' = m - bias
+ *   folding                W' = W g / sqrt(v + e), bias' = (bias - m) g / sqrt(v + e) + b
+ *   unfolding              g = 1, b = bias, m = 0, v = 1 - e'
  */
+/* clang-format on */
 #include <math.h>
 #include <string.h>
 #include "tensor/dtype.h"
@@ -20,37 +25,57 @@ struct deriving {
         rs_rounding *rounding;
 };
 
+/* What a tensor lost in another type. */
+struct loss {
+        double largest, worst; /* magnitude; distance */
+        size_t overflowed;
+};
+
+/* v was stored, and is read as w. */
+static void
+lose(struct loss *l, double v, double w)
+{
+        l->largest = fmax(l->largest, fabs(v));
+        if (isinf(w) && !isinf(v))
+                l->overflowed++;
+        else
+                l->worst = fmax(l->worst, fabs(v - w));
+}
+
+static void
+add_loss(rs_rounding *r, const struct loss *l)
+{
+        r->tensors++;
+        r->overflowed += l->overflowed;
+        r->max_abs = fmax(r->max_abs, l->worst);
+        if (l->largest > 0)
+                r->max_rel = fmax(r->max_rel, l->worst / l->largest);
+}
+
 /* Elements one by one through double: to another type, with a factor along one axis. */
 static void
 transform(const struct deriving *d, const rs_entry *to, unsigned char *out, const unsigned char *in)
 {
         size_t from_width = rs_dtype_bits(d->from->dtype) / 8, width = rs_dtype_bits(to->dtype) / 8,
                inner = 1;
-        double scale_of_tensor = 0, worst = 0;
+        struct loss loss = {0};
         for (int i = d->axis + 1; d->scale && i < to->rank; i++)
                 inner *= (size_t)to->dims[i];
         size_t channels = d->scale ? (size_t)to->dims[d->axis] : 1;
         for (size_t i = 0; i < to->count; i++) {
                 unsigned char one[16] = {0};
                 rs_from_little(one, in + i * from_width, d->from->dtype, 1);
-                double v = rs_load(one, d->from->dtype, 0), w;
+                double v = rs_load(one, d->from->dtype, 0);
                 if (d->scale)
                         v *= d->scale[i / inner % channels];
                 rs_store(one, to->dtype, 0, v);
-                w = rs_load(one, to->dtype, 0);
+                lose(&loss, v, rs_load(one, to->dtype, 0));
                 rs_from_little(out + i * width, one, to->dtype, 1);
-                scale_of_tensor = fmax(scale_of_tensor, fabs(v));
-                if (isinf(w) && !isinf(v) && d->rounding)
-                        d->rounding->overflowed++;
-                else
-                        worst = fmax(worst, fabs(v - w));
         }
-        if (d->rounding && d->from->dtype != to->dtype) {
-                d->rounding->tensors++;
-                d->rounding->max_abs = fmax(d->rounding->max_abs, worst);
-                if (scale_of_tensor > 0)
-                        d->rounding->max_rel = fmax(d->rounding->max_rel, worst / scale_of_tensor);
-        }
+        if (d->rounding && d->from->dtype != to->dtype)
+                add_loss(d->rounding, &loss);
+        else if (d->rounding)
+                d->rounding->overflowed += loss.overflowed;
 }
 
 static bool
@@ -154,9 +179,6 @@ derive_kernel(const rs_entry *from, rs_kernel have, const rs_want *want, const d
 {
         int64_t dims[4];
         int axes[4];
-        if (from->rank != 4)
-                return rs_fail(err, RESECT_GRAPH, "%s: has %d dimensions; a kernel has 4",
-                        from->name, from->rank);
         for (int i = 0; i < 4; i++) {
                 axes[i] = in_layout[have][of_oihw[want->kernel][i]];
                 dims[i] = from->dims[axes[i]];
@@ -172,8 +194,8 @@ doubles(const rs_entry *e, size_t n, rs_arena *arena, resect_error *err)
         rs_arena scratch = {0};
         rs_span s;
         if (e->count != n)
-                return RS_FAIL_NULL(err, RESECT_GRAPH,
-                        "%s: has %zu values; its Conv has %zu channels", e->name, e->count, n);
+                return RS_FAIL_NULL(err, RESECT_GRAPH, "%s: has %zu values, %zu are wanted",
+                        e->name, e->count, n);
         if (!is_real(e->dtype))
                 return RS_FAIL_NULL(err, RESECT_UNSUPPORTED,
                         "%s: elements of type %s are not computed with", e->name,
@@ -199,11 +221,13 @@ filled(size_t n, double value, rs_arena *arena, resect_error *err)
         return v;
 }
 
-/* A vector of computed values as an entry. */
+/* A vector of computed values as an entry; rounding is of one that is of another type than what it
+ * was computed from, or NULL. */
 static bool
-put_vector(
-        const double *v, size_t n, int32_t dtype, rs_arena *arena, rs_entry *out, resect_error *err)
+put_vector(const double *v, size_t n, int32_t dtype, rs_rounding *rounding, rs_arena *arena,
+        rs_entry *out, resect_error *err)
 {
+        struct loss loss = {0};
         size_t width = rs_dtype_bits(dtype) / 8;
         int64_t *dims = RS_NEW(arena, 1, int64_t, err);
         unsigned char *bytes = rs_arena_alloc(arena, n + 1, width, err);
@@ -213,8 +237,11 @@ put_vector(
         for (size_t i = 0; i < n; i++) {
                 unsigned char one[16];
                 rs_store(one, dtype, 0, v[i]);
+                lose(&loss, v[i], rs_load(one, dtype, 0));
                 rs_from_little(bytes + i * width, one, dtype, 1);
         }
+        if (rounding)
+                add_loss(rounding, &loss);
         *out = (rs_entry){.name = "",
                 .dtype = dtype,
                 .rank = 1,
@@ -244,8 +271,8 @@ pass(struct making *k, const rs_entry *e, rs_entry *out)
         const int64_t dims[1] = {(int64_t)k->n};
         const int axes[1] = {0};
         if (e->count != k->n)
-                return rs_fail(k->err, RESECT_GRAPH,
-                        "%s: has %zu values; its Conv has %zu channels", e->name, e->count, k->n);
+                return rs_fail(k->err, RESECT_GRAPH, "%s: has %zu values, %zu are wanted", e->name,
+                        e->count, k->n);
         rs_entry flat = *e, *kept = RS_NEW(k->arena, 1, rs_entry, k->err);
         int64_t *flat_dims = RS_NEW(k->arena, 1, int64_t, k->err);
         if (!kept || !flat_dims)
@@ -260,11 +287,13 @@ pass(struct making *k, const rs_entry *e, rs_entry *out)
                 out, k->err);
 }
 
+/* of is what it was computed from. */
 static bool
-compute(struct making *k, const double *v, rs_entry *out)
+compute(struct making *k, const double *v, const rs_entry *of, rs_entry *out)
 {
         k->out->exact = false;
-        return v && put_vector(v, k->n, k->dtype, k->arena, out, k->err);
+        return v && put_vector(v, k->n, k->dtype, of->dtype != k->dtype ? k->want->rounding : NULL,
+                            k->arena, out, k->err);
 }
 
 static bool
@@ -272,7 +301,7 @@ make_up(struct making *k, double value, const char *why, rs_entry *out, const ch
 {
         *said = why;
         return put_vector(
-                filled(k->n, value, k->arena, k->err), k->n, k->dtype, k->arena, out, k->err);
+                filled(k->n, value, k->arena, k->err), k->n, k->dtype, NULL, k->arena, out, k->err);
 }
 
 /* Mean and variance as they are meant: Caffe's are to be divided by its factor. */
@@ -324,7 +353,7 @@ norm_to_norm(struct making *k)
                         return false;
                 for (size_t i = 0; absorb && i < k->n; i++)
                         v[i] -= b[i];
-                if (!compute(k, v, &o->norm[RS_MEAN]))
+                if (!compute(k, v, u->norm[RS_MEAN], &o->norm[RS_MEAN]))
                         return false;
         }
         double shift = u->epsilon - k->want->epsilon;
@@ -340,7 +369,7 @@ norm_to_norm(struct making *k)
                 return rs_fail(k->err, RESECT_GRAPH,
                         "%s: a variance of %g with epsilon %g cannot be told with epsilon %g",
                         u->norm[RS_VAR]->name, least - shift, u->epsilon, k->want->epsilon);
-        return compute(k, v, &o->norm[RS_VAR]);
+        return compute(k, v, u->norm[RS_VAR], &o->norm[RS_VAR]);
 }
 
 /* All of it into the Conv; scale is what its weight is multiplied with. */
@@ -369,7 +398,7 @@ fold(struct making *k, double **scale)
                 return rs_fail(k->err, RESECT_GRAPH,
                         "%s: its BatchNormalization has no place where it should go",
                         u->weight->name);
-        return compute(k, bias, &k->out->bias);
+        return compute(k, bias, u->bias ? u->bias : u->norm[RS_MEAN], &k->out->bias);
 }
 
 /* Where there was none: one that gives the bias back and changes nothing else. */
@@ -432,10 +461,10 @@ rs_unit_make(const rs_set *from, const rs_unit *u, const rs_want *want, rs_arena
         if (!is_real(k.dtype))
                 return rs_fail(err, RESECT_UNSUPPORTED, "%s: elements of type %s", first->name,
                         resect_dtype_name((resect_dtype)k.dtype));
-        k.n = u->has_conv
-                      ? (u->weight->rank == 4 ? (size_t)u->weight->dims[in_layout[from->kernel][0]]
-                                              : 0)
-                      : first->count;
+        if (u->has_conv && u->weight->rank != 4)
+                return rs_fail(err, RESECT_GRAPH, "%s: has %d dimensions; a kernel has 4",
+                        u->weight->name, u->weight->rank);
+        k.n = u->has_conv ? (size_t)u->weight->dims[in_layout[from->kernel][0]] : first->count;
         double *scale = NULL;
         if (norm && want->bn) {
                 if (!norm_to_norm(&k) || (u->has_conv && want->bias && !plain_bias(&k)))

@@ -201,6 +201,9 @@ status 0 resect-convert --list "$T/half.safetensors"
 says bfloat16
 status 0 resect-convert --weights "$T/half.safetensors" --into "$T/small.onnx" -o "$T/back.onnx"
 status 0 resect-convert --to npz --dtype float16 "$T/small.onnx" -o "$T/half.npz"
+rounded() { resect-convert --to "$@" --dtype float16 "$T/small.onnx" -o "$T/rounded" 2>&1 | sed -n 's/.* \([0-9]*\) tensors rounded.*/\1/p'; }
+n=$(rounded npz)
+check 'variances that another epsilon changes are rounded, too' test "$n" -gt 9 -a "$n" = "$(rounded h5 --variant-from model)"
 refuses resect-convert --to npz --dtype bfloat16 "$T/small.onnx" -o "$T/no.npz"
 says 'NumPy has no type for bfloat16'
 check 'nothing is left of it' test ! -e "$T/no.npz"
