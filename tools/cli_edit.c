@@ -138,6 +138,19 @@ is_verdict(const resect_edit *edit, const resect_error *err)
         return edit->no && (err->code == RESECT_GRAPH || err->code == RESECT_FORMAT);
 }
 
+/* What only reports runs and writes nothing. */
+static void
+refuse_for_report(void)
+{
+        static const char *const names[] = {
+                "verify", "threads", "kernels", "output", "no-history", "force", NULL};
+
+        for (const char *const *name = names; *name; name++)
+                if (cli_given(*name))
+                        cli_die("--%s has no place here: the model is looked at and stays as it is",
+                                *name);
+}
+
 int
 cli_edit_main(int argc, char **argv, const char *name)
 {
@@ -174,6 +187,8 @@ cli_edit_main(int argc, char **argv, const char *name)
         settings = cli_alloc(cli_state()->n_settings + 1, sizeof *settings);
         n = take_settings(edit, settings);
         reports = resect_edit_reports(name, settings, n);
+        if (reports)
+                refuse_for_report();
         if (!reports && cli_json() && !cli_output())
                 cli_die("--json: the model needs a file, -o FILE");
         if (!reports)

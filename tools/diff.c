@@ -169,6 +169,22 @@ choose(diff *d)
         }
 }
 
+/* An option that nothing would come of is a mistake. */
+static void
+check_options(const diff *d)
+{
+        static const char *const of_runs[] = {
+                "input", "batch", "threads", "kernels", "precision", "exact", "seed", NULL};
+        static const char *const of_numbers[] = {"rtol", "atol", NULL};
+        const bool runs = d->outputs || d->activations;
+        for (const char *const *name = of_runs; !runs && *name; name++)
+                if (cli_given(*name))
+                        cli_die("--only %s has no use for --%s", cli_value("only"), *name);
+        for (const char *const *name = of_numbers; !runs && !d->weights && *name; name++)
+                if (cli_given(*name))
+                        cli_die("--only %s has no use for --%s", cli_value("only"), *name);
+}
+
 static void
 open_side(side *s, int i)
 {
@@ -216,6 +232,7 @@ main(int argc, char **argv)
         diff d = {0};
         cli_start(&tool, argc, argv);
         choose(&d);
+        check_options(&d);
         open_side(&d.a, 0);
         open_side(&d.b, 1);
         if (d.graph)

@@ -15,7 +15,7 @@
 
 static const resect_option options[] = {
         {"top", "K", "classes to show for a picture (default 5)"},
-        {"batch", "N", "pictures to run at once (default 8), or batch size with --random"},
+        {"batch", "N", "pictures to run at once (default 8; with --random all)"},
         {"input", "SPEC",
                 "preprocessing, over what the model records: size=HxW resize=N mean=r,g,b "
                 "std=r,g,b channels=rgb|bgr"},
@@ -525,7 +525,7 @@ run_pictures(resect_model *m, const struct wishes *w, resect_anatomy *a)
 static void
 check_options(void)
 {
-        cli_belong("random", (const char *const[]){"repeat", "profile", NULL});
+        cli_belong("random", (const char *const[]){"repeat", "profile", "seed", NULL});
         cli_belong("vectors", (const char *const[]){"exclude", "rtol", "atol", NULL});
         cli_exclude("random",
                 (const char *const[]){"top", "input", "values", "dump", "vectors", "output", NULL});
@@ -533,6 +533,10 @@ check_options(void)
                 (const char *const[]){"top", "batch", "input", "values", "dump", "output", NULL});
         if (cli_given("random") && cli_arg(1))
                 cli_die("--random takes no INPUT: %s has no place here", cli_text(cli_arg(1)));
+        static const char *const of_pictures[] = {"top", "batch", "input", NULL};
+        for (const char *const *name = of_pictures; cli_arg(1) && *name; name++)
+                if (!cli_given("vectors") && cli_given(*name) && is_tensor_file(cli_arg(1)))
+                        cli_die("--%s is for pictures, not for tensors", *name);
 }
 
 int

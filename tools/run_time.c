@@ -116,8 +116,10 @@ int
 run_time(resect_model *m)
 {
         resect_error err;
-        int64_t n = cli_integer("random", 1, 1, 65536),
-                repeat = cli_integer("repeat", 5, 1, 100000);
+        int64_t pictures = cli_integer("random", 1, 1, 65536),
+                repeat = cli_integer("repeat", 5, 1, 100000),
+                batch = cli_integer("batch", pictures, 1, 65536),
+                n = batch < pictures ? batch : pictures;
         size_t count = resect_model_input_count(m);
         resect_binding *in = cli_alloc(count, sizeof *in);
         resect_tensor *tensors = cli_alloc(count, sizeof *tensors);
@@ -133,6 +135,8 @@ run_time(resect_model *m)
         }
         if (count && tensors[0].rank > 0)
                 n = tensors[0].dims[0]; /* a model with a batch of its own */
+        const int64_t batches = cli_given("batch") ? (pictures + n - 1) / n : 1; /* of a run */
+        pictures = batches * n;
         resect_plan_options o = {.inputs = in,
                 .n_inputs = count,
                 .threads = cli_threads(),
@@ -146,9 +150,10 @@ run_time(resect_model *m)
         double *seconds = cli_alloc((size_t)repeat, sizeof *seconds), macs = 0;
         for (int64_t i = 0; i < repeat; i++) {
                 double start = now();
-                if (!resect_exec_run(e, tensors, NULL, &err))
-                        cli_fail(cli_arg(0), &err);
-                seconds[i] = (now() - start) / (double)n;
+                for (int64_t k = 0; k < batches; k++)
+                        if (!resect_exec_run(e, tensors, NULL, &err))
+                                cli_fail(cli_arg(0), &err);
+                seconds[i] = (now() - start) / (double)pictures;
                 cli_progress("timing", (double)(i + 1), (double)repeat, "runs");
         }
         cli_progress_end();
@@ -156,14 +161,14 @@ run_time(resect_model *m)
         for (size_t i = 0; resect_plan_step(p, i, &s); i++)
                 macs += (double)s.macs / (double)n;
         qsort(seconds, (size_t)repeat, sizeof *seconds, by_value);
-        double median = seconds[repeat / 2], runs = (double)repeat + 1;
+        double median = seconds[repeat / 2], runs = (double)(repeat * batches) + 1;
         if (cli_json()) {
-                json_t *j = json_pack("{s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:I, s:I}", "batch",
-                        (json_int_t)n, "repeat", (json_int_t)repeat, "ms_per_image_median",
-                        median * 1e3, "ms_per_image_min", seconds[0] * 1e3, "ms_per_image_max",
-                        seconds[repeat - 1] * 1e3, "gmacs_per_image", macs * 1e-9, "gflops",
-                        2 * macs / median * 1e-9, "slab_bytes",
-                        (json_int_t)resect_plan_slab_size(p), "weight_bytes",
+                json_t *j = json_pack("{s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:I, s:I}", "batch",
+                        (json_int_t)n, "pictures", (json_int_t)pictures, "repeat",
+                        (json_int_t)repeat, "ms_per_image_median", median * 1e3, "ms_per_image_min",
+                        seconds[0] * 1e3, "ms_per_image_max", seconds[repeat - 1] * 1e3,
+                        "gmacs_per_image", macs * 1e-9, "gflops", 2 * macs / median * 1e-9,
+                        "slab_bytes", (json_int_t)resect_plan_slab_size(p), "weight_bytes",
                         (json_int_t)resect_plan_weight_size(p));
                 if (cli_given("profile")) {
                         json_object_set_new(j, "steps", profile_json(p, e, runs));
@@ -175,10 +180,13 @@ run_time(resect_model *m)
         } else {
                 if (cli_given("profile"))
                         profile_table(p, e, runs);
-                printf("%.2f ms an image (median of %lld runs of %lld; %.2f to %.2f), %.1f "
+                char together[48] = "";
+                if (batches > 1)
+                        snprintf(together, sizeof together, ", %lld at a time", (long long)n);
+                printf("%.2f ms an image (median of %lld runs of %lld%s; %.2f to %.2f), %.1f "
                        "GFLOP/s, activations %s, weights %s\n",
-                        median * 1e3, (long long)repeat, (long long)n, seconds[0] * 1e3,
-                        seconds[repeat - 1] * 1e3, 2 * macs / median * 1e-9,
+                        median * 1e3, (long long)repeat, (long long)pictures, together,
+                        seconds[0] * 1e3, seconds[repeat - 1] * 1e3, 2 * macs / median * 1e-9,
                         cli_bytes((double)resect_plan_slab_size(p)),
                         cli_bytes((double)resect_plan_weight_size(p)));
         }

@@ -350,7 +350,7 @@ static void
 refuse_data_options(void)
 {
         static const char *const names[] = {
-                "pictures", "top", "show", "split", "val", "by-index", "skip-bad", NULL};
+                "pictures", "top", "show", "split", "val", "by-index", "batch", "skip-bad", NULL};
         for (const char *const *name = names; *name; name++)
                 if (cli_given(*name))
                         cli_die("--%s: is for DATA, not for single pictures", *name);

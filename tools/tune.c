@@ -154,10 +154,10 @@ refuse_idle(const char *optimizer, const char *schedule)
                         cli_die("--%s does nothing with --%s %s", needs[i].option, needs[i].of,
                                 in_use);
         }
-        if (cli_given("save-every") && !cli_given("state"))
-                cli_die("--save-every belongs to --state FILE");
-        if (cli_given("points") && !cli_given("find-lr"))
-                cli_die("--points belongs to --find-lr");
+        cli_belong("state", (const char *const[]){"save-every", NULL});
+        cli_belong("find-lr", (const char *const[]){"points", NULL});
+        cli_exclude("find-lr",
+                (const char *const[]){"output", "log", "state", "no-history", "force", NULL});
         if (cli_given("no-cache") && (cli_given("cache-size") || cli_given("cache-dir")))
                 cli_die("--cache-size and --cache-dir do nothing with --no-cache");
 }

@@ -68,6 +68,11 @@ says '  "fc.bias"'
 check 'requires_grad is the classifier alone' test "$(sed -n '/requires_grad/,/]/p' out | grep -c fc)" -eq 2
 check 'and nothing else' test "$(sed -n '/requires_grad/,/]/p' out | wc -l)" -eq 4
 status 0 resect-freeze --for ort --thaw flowers.onnx
+for word in --verify --no-history '--threads 1' '-o none.onnx'; do
+        # shellcheck disable=SC2086
+        refuses resect-freeze --for ort flowers.onnx $word
+        says 'the model is looked at and stays as it is'
+done
 status 1 sh -c "sed -n '/requires_grad/,/]/p' '$T/out' | grep -q running"
 status 0 resect-freeze --thaw flowers.onnx -o thawed.onnx
 says 'frozen are now 0'

@@ -50,6 +50,21 @@ refuses resect-run --random 1 "$T/a.onnx" "$T/b.npy"
 says 'takes no INPUT'
 refuses resect-run --profile "$T/a.onnx" "$T/b.npy"
 says '--profile belongs to --random'
+refuses resect-run --seed 1 "$T/a.onnx" "$T/b.npy"
+says '--seed belongs to --random'
+refuses resect-run --top 1 "$T/a.onnx" "$T/b.npy"
+says '--top is for pictures'
+refuses resect-diff --only graph,weights --batch 2 "$T/a.onnx" "$T/a.onnx"
+says '--only graph,weights has no use for --batch'
+refuses resect-diff --only graph --rtol 1 "$T/a.onnx" "$T/a.onnx"
+says '--only graph has no use for --rtol'
+status 0 resect-run --random 5 --batch 2 --repeat 2 --profile --json "$T/a.onnx"
+says '"batch": 2,'
+says '"pictures": 6,'
+status 0 resect-run --random 5 --batch 2 --repeat 2 "$T/a.onnx"
+says 'median of 2 runs of 6, 2 at a time'
+status 0 resect-run --random 3 --batch 9 --repeat 1 "$T/a.onnx"
+says 'median of 1 runs of 3;'
 refuses resect-run --rtol 1 "$T/a.onnx" "$T/b.npy"
 says '--rtol belongs to --vectors'
 refuses resect-info --dot --json "$T/a.onnx"

@@ -61,6 +61,18 @@ for how in threads kernels; do
         $how resect-convert --to pth --verify m.onnx -o pth/m.pth
         $how resect-convert --weights m.onnx --into m.onnx --verify -o out.onnx
 done
+for how in threads kernels; do
+        $how resect-run m.onnx --random 1 --repeat 1
+        $how resect-diff m.onnx m.onnx
+        $how resect-eval m.onnx data --split all
+        $how resect-adapt m.onnx data --split all -o out.onnx
+        $how resect-shift m.onnx data --split all
+        $how resect-probe m.onnx data
+        $how resect-see m.onnx data --split all --pictures 1
+        $how resect-tune m.onnx data --epochs 1 --no-augment -o out.onnx
+        $how resect-tune m.onnx data --find-lr --points 5 --no-augment
+        $how resect-trial m.onnx data --arms head,tune --seeds 1 --fractions 1 --epochs 1 --rates 0.05
+done
 threads resect-new resnet20 -o out.onnx
 refuses resect-new resnet20 --kernels fast
 threads resect-reset --from stem m.onnx -o out.onnx # where numbers are drawn

@@ -134,6 +134,8 @@ PAIRS
 tune --no-history -o "$T/a0.onnx" --quiet
 status 0 tune --no-history -o "$T/d.onnx" --by-index
 same "$T/d.onnx" "$T/a0.onnx"
+refuses tune --find-lr -o "$T/none.onnx"
+says '--find-lr has no use for --output'
 status 0 tune --find-lr --points 20
 says "suggestion: --lr"
 status 0 tune --find-lr --points 20 --json
