@@ -8,6 +8,7 @@
 #include "cli_table.h"
 #include <errno.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -264,6 +265,22 @@ print_version(void)
         printf("%s (resect) %s\n", cli_program(), resect_version());
 }
 
+static pthread_t first_thread;
+
+/* Of the first thread's plans alone: others have somebody who speaks for all of them. */
+static void
+on_timing(void *ctx, size_t timed)
+{
+        (void)ctx;
+        if (!pthread_equal(pthread_self(), first_thread))
+                return;
+        if (timed)
+                cli_progress("timing kernels, once for pictures of this size", (double)timed, 0,
+                        "choices");
+        else
+                cli_progress_end();
+}
+
 void
 cli_start(const cli_tool *tool, int argc, char **argv)
 {
@@ -290,6 +307,8 @@ cli_start(const cli_tool *tool, int argc, char **argv)
                 cli_kernels();
         if (tool->common & CLI_RUN)
                 note_precision();
+        first_thread = pthread_self();
+        resect_on_timing(on_timing, NULL);
         if (tool->common & CLI_SEED)
                 cli_seed();
         if (tool->common & (CLI_WRITE | CLI_OUTPUT) && cli_output())

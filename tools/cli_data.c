@@ -91,13 +91,23 @@ cli_augment(resect_augment *a)
         return true;
 }
 
+static bool
+on_picture(void *ctx, size_t done, size_t total)
+{
+        (void)ctx;
+        cli_progress("looking at the pictures", (double)done, (double)total, "pictures");
+        return true;
+}
+
 resect_data *
 cli_open_pictures(const char *path, resect_data_options o)
 {
         resect_error err;
+        o.progress = on_picture;
         o.skip_bad = cli_given("skip-bad");
         o.threads = cli_threads();
         resect_data *d = resect_data_open(path, &o, &err);
+        cli_progress_end();
         if (!d)
                 cli_fail(path, &err);
         return d;

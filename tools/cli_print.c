@@ -364,24 +364,30 @@ now(void)
 void
 cli_progress(const char *what, double done, double total, const char *unit)
 {
-        static double start, last, base;
-        static char current[64];
-        double t = now(), rate, left;
+        static double start, last, base, before, whole;
+        double t = now();
 
         if (cli_state()->quiet || !isatty(2))
                 return;
-        if (done <= 0 || strncmp(current, what, sizeof current - 1)) {
-                snprintf(current, sizeof current, "%s", what);
+        /* what may hold numbers that change; the same work has the same total */
+        if (done <= 0 || done < before || total != whole) {
                 start = t;
                 base = done;
         }
-        if (t - start < 2 || t - last < 0.2)
+        before = done;
+        whole = total;
+        if ((t - start < 2 && !progress_shown) || t - last < 0.2)
                 return;
         last = t;
-        rate = (done - base) / (t - start);
-        fprintf(stderr, "\r%s  %.0f/%.0f %s  %.3g/s", cli_text(what), done, total, unit, rate);
+        const double rate = t - start >= 1 ? (done - base) / (t - start) : 0;
+        fprintf(stderr, "\r%s  %.0f", cli_text(what), done);
+        if (total > 0)
+                fprintf(stderr, "/%.0f", total);
+        fprintf(stderr, " %s", unit);
+        if (rate > 0 && total > 0)
+                fprintf(stderr, "  %.3g/s", rate);
         if (rate > 0 && total > done) {
-                left = ceil((total - done) / rate);
+                const double left = ceil((total - done) / rate);
                 fprintf(stderr, "  %.0f:%02.0f left", floor(left / 60), fmod(left, 60));
         }
         fputs("\033[K", stderr);

@@ -217,8 +217,8 @@ on_progress(void *ctx, const resect_trial_progress *p)
         char what[160];
         (void)ctx;
         if (p->seconds_left >= 0)
-                snprintf(what, sizeof what, "%s left, %zu/%zu: %s %s", cli_seconds(p->seconds_left),
-                        p->done + 1, p->total, p->what, p->arm);
+                snprintf(what, sizeof what, "%s left in all, %zu/%zu: %s %s",
+                        cli_seconds(p->seconds_left), p->done + 1, p->total, p->what, p->arm);
         else
                 snprintf(what, sizeof what, "%zu/%zu: %s %s", p->done + 1, p->total, p->what,
                         p->arm);

@@ -42,6 +42,9 @@ typedef struct resect_data_options {
         const resect_input *input; /* what the pictures will be asked for: fitted to it while they are looked at and kept, so
                                       far as the cache reaches, so that a first pass decodes nothing again; NULL: not known.
                                       Without meaning for IDX and .npz */
+        bool (*progress)(void *ctx, size_t done, size_t total); /* pictures looked at, called by the thread that opens; may be NULL;
+                                                                   false stops with STOPPED */
+        void *ctx;
         bool no_training;       /* nothing is trained on it: a class may have pictures, and none to train on (else FORMAT) */
 } resect_data_options;
 

@@ -33,6 +33,11 @@ RESECT_API const char *resect_fast_name(void);
 /* Whether they compute in bfloat16 here. */
 RESECT_API bool resect_fast_bf16(void);
 
+/* The first plan with certain shapes on a machine times kernels, for seconds. From now on `tell` is called meanwhile, from the thread
+   that makes the plan: with how many choices were timed so far, and with 0 when the plan has all; NULL: nobody is told. For the
+   process, and to be set before other threads make plans. */
+RESECT_API void resect_on_timing(void (*tell)(void *ctx, size_t timed), void *ctx);
+
 typedef struct resect_plan_options {
         const resect_binding *inputs; /* [n_inputs]; may name any value of the graph, not only inputs: what lies before is cut off */
         size_t n_inputs;

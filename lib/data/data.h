@@ -80,7 +80,7 @@ char *rs_path_beside(
         rs_arena *a, const char *path, const char *name, resect_error *err) RESECT_MUST;
 
 /* scan.c: hash, look or why of every sample, in threads. */
-bool rs_data_scan(resect_data *d, int threads, resect_error *err) RESECT_MUST;
+bool rs_data_scan(resect_data *d, const resect_data_options *o, resect_error *err) RESECT_MUST;
 /* sample.c: what is asked for later (its input has the cache); and a picture that was just decoded, fitted to that and kept. It
    takes the picture and drops its colour where that is not wanted. */
 void rs_data_expect(resect_data *d, const resect_input *in);

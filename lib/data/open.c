@@ -69,7 +69,7 @@ resect_data_open(const char *path, const resect_data_options *options, resect_er
         d->has_lock = pthread_mutex_init(&d->lock, NULL) == 0;
         if (d->has_lock && (d->path = without_final_slash(&d->arena, path, err)) &&
                 read_source(d, err) && rs_data_choose_classes(d, o, err) &&
-                rs_data_scan(d, o->threads, err) && rs_data_collect(d, o, err))
+                rs_data_scan(d, o, err) && rs_data_collect(d, o, err))
                 return d;
         if (!d->has_lock)
                 rs_fail_nomem(err);

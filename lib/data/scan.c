@@ -17,7 +17,9 @@
 struct scan {
         resect_data *data;
         atomic_size_t next;
-        atomic_bool nomem;
+        atomic_bool nomem, stopped;
+        const resect_data_options *options;
+        pthread_t caller; /* which tells of progress */
 };
 
 void
@@ -94,8 +96,12 @@ work(void *arg)
 {
         struct scan *scan = arg;
         resect_data *d = scan->data;
-        for (size_t i; !scan->nomem && (i = atomic_fetch_add(&scan->next, 1)) < d->n_samples;) {
+        const bool tells = scan->options->progress && pthread_equal(pthread_self(), scan->caller);
+        for (size_t i; !scan->nomem && !scan->stopped &&
+                       (i = atomic_fetch_add(&scan->next, 1)) < d->n_samples;) {
                 rs_sample *s = &d->samples[i];
+                if (tells && !scan->options->progress(scan->options->ctx, i, d->n_samples))
+                        scan->stopped = true;
                 resect_error why;
                 if (!s->path)
                         scan_row(d, s);
@@ -113,12 +119,12 @@ work(void *arg)
 }
 
 bool
-rs_data_scan(resect_data *d, int threads, resect_error *err)
+rs_data_scan(resect_data *d, const resect_data_options *o, resect_error *err)
 {
         enum { MOST = 32 };
-        struct scan scan = {.data = d};
+        struct scan scan = {.data = d, .options = o, .caller = pthread_self()};
         pthread_t others[MOST];
-        int n = 0, want = rs_threads(threads);
+        int n = 0, want = rs_threads(o->threads);
         want = want > MOST ? MOST : want;
         sigset_t all, old;
         sigfillset(&all); /* signals are for the program's own threads */
@@ -129,5 +135,7 @@ rs_data_scan(resect_data *d, int threads, resect_error *err)
         work(&scan); /* this thread is one of them; without others it does all */
         while (n)
                 pthread_join(others[--n], NULL);
+        if (scan.stopped)
+                return rs_fail(err, RESECT_STOPPED, "stopped while its pictures were looked at");
         return !scan.nomem || rs_fail_nomem(err);
 }

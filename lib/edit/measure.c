@@ -63,15 +63,33 @@ rs_tour_plan(rs_surgery *s, rs_tour *t, resect_error *err)
         return name != NULL;
 }
 
+static bool
+on_picture(void *ctx, size_t done, size_t total)
+{
+        const rs_surgery *s = ctx;
+        if (s->to.progress != NULL)
+                s->to.progress(s->to.ctx, "looking at the pictures", done, total);
+        return true;
+}
+
+resect_data *
+rs_surgery_data(const rs_surgery *s, const char *path, resect_error *err)
+{
+        const resect_data_options o = {.threads = s->how.threads,
+                .no_training = true,
+                .progress = on_picture,
+                .ctx = (void *)(uintptr_t)s};
+        return resect_data_open(path, &o, err);
+}
+
 bool
 rs_tour_open(rs_surgery *s, rs_tour *t, const char *what, const char *path, int64_t samples,
         resect_error *err)
 {
-        const resect_data_options o = {.threads = s->how.threads, .no_training = true};
         int64_t chw[3];
         resect_value v;
         *t = (rs_tour){.split = RESECT_ALL, .what = what, .samples = (size_t)samples};
-        t->data = t->own = resect_data_open(path, &o, err);
+        t->data = t->own = rs_surgery_data(s, path, err);
         t->input = &t->own_input;
         if (t->own == NULL || !resect_input_of(s->m, &t->own_input, NULL, err))
                 return false;

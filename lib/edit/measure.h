@@ -17,6 +17,9 @@ bool rs_bench_make(rs_surgery *s, rs_bench *b, const resect_binding *in, size_t 
         const char *const *names, size_t n, resect_error *err) RESECT_MUST;
 void rs_bench_free(rs_bench *b);
 
+/* Opens DATA that an option of an edit named; free with resect_data_free. */
+resect_data *rs_surgery_data(const rs_surgery *s, const char *path, resect_error *err) RESECT_MUST;
+
 /* A walk over pictures in batches. */
 typedef struct rs_tour {
         const resect_data *data;

@@ -209,9 +209,8 @@ calibrate(rs_surgery *s, const char *path, site *sites, size_t n, resect_error *
         int64_t samples;
         if (!rs_setting_int(s, "samples", 1, INT32_MAX, 256, &samples, err))
                 return false;
-        const resect_data_options o = {.threads = s->how.threads, .no_training = true};
         resect_input in;
-        resect_data *d = resect_data_open(path, &o, err);
+        resect_data *d = rs_surgery_data(s, path, err);
         bool ok = d != NULL && resect_input_of(s->m, &in, NULL, err) &&
                   (n == 0 || measure(s, d, RESECT_ALL, &in, sites, n, (size_t)samples, err));
         resect_data_free(d);

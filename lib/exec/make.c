@@ -20,6 +20,12 @@ make(resect_plan *p, const resect_plan_options *o, resect_error *err)
                rs_plan_memory(p, err);
 }
 
+void
+resect_on_timing(void (*tell)(void *ctx, size_t timed), void *ctx)
+{
+        rs_fast_on_timing(tell, ctx);
+}
+
 const char *
 resect_fast_name(void)
 {

@@ -14,6 +14,13 @@ rs_fast_bf16(void)
         return false;
 }
 
+void
+rs_fast_on_timing(void (*tell)(void *ctx, size_t timed), void *ctx)
+{
+        (void)tell;
+        (void)ctx;
+}
+
 bool
 rs_fast_lower(resect_plan *p, const char *choices, resect_error *err)
 {

@@ -8,9 +8,11 @@
  * proportion is not read, and begun anew.
  *
  * A run from which the system took the processor away does not count as long as there is another;
- * it is tried again more often then.
+ * it is tried again more often then, but not for long: on a machine that has other work no run may
+ * be left alone.
  */
 #include "onednn/choose.h"
+#include "onednn/onednn.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -55,7 +57,18 @@ struct rs_choices {
         rs_arena arena;
         rs_buf text;  /* what is settled, as lines */
         rs_buf fresh; /* lines to be appended to the file */
+        size_t timed;
 };
+
+static void (*tell)(void *ctx, size_t timed);
+static void *tell_ctx;
+
+void
+rs_fast_on_timing(void (*with)(void *ctx, size_t timed), void *ctx)
+{
+        tell = with;
+        tell_ctx = ctx;
+}
 
 /* The processor's own name, oneDNN's version and ours, without blanks. */
 static void
@@ -196,6 +209,8 @@ rs_choices_keep(rs_dnn *d)
         struct rs_choices *c = d ? d->choices : NULL;
         if (!c)
                 return;
+        if (c->timed && tell)
+                tell(tell_ctx, 0);
         if (c->path && c->fresh.size && !c->fresh.oom) {
                 make_folders(c->path);
                 if (c->anew)
@@ -257,6 +272,7 @@ typedef struct timing {
         double any[2], quiet[2];
 } timing;
 #define NEVER 1e30
+#define ENOUGH 0.5 /* seconds for a choice, unless the fewest rounds take longer */
 
 static bool
 is_quiet(const timing *t)
@@ -317,8 +333,9 @@ rs_choose(rs_dnn *d, const char *key, rs_trial *trial, void *ctx, const size_t *
         contest k = {trial, ctx, {0}, sizes, n, far};
         timing t = {{NEVER, NEVER}, {NEVER, NEVER}};
         bool ok = make_buffers(sizes, n, k.buffers, err);
+        const double start = rs_now();
         for (int round = 0; ok && round < (is_quiet(&t) ? ROUNDS_MOST : ROUNDS_BUSY) &&
-                            (round < ROUNDS || !is_settled(&t));
+                            (round < ROUNDS || (!is_settled(&t) && rs_now() - start < ENOUGH));
                 round++)
                 ok = time_once(&t, 0, &k, err) && time_once(&t, 1, &k, err);
         for (int i = 0; i < n; i++)
@@ -328,5 +345,7 @@ rs_choose(rs_dnn *d, const char *key, rs_trial *trial, void *ctx, const size_t *
         const double *best = best_of(&t);
         int choice = best[1] < best[0];
         rs_buf_printf(&c->fresh, "%s %s %d\n", c->machine, key, choice);
+        if (tell)
+                tell(tell_ctx, ++c->timed);
         return settle(c, key, strlen(key), (char)('0' + choice), err) ? choice : -1;
 }

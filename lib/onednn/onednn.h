@@ -9,6 +9,8 @@
 const char *rs_fast_name(void);
 /* Whether this machine computes in bfloat16. */
 bool rs_fast_bf16(void);
+/* resect_on_timing */
+void rs_fast_on_timing(void (*tell)(void *ctx, size_t timed), void *ctx);
 static inline bool
 rs_fast_wanted(resect_kernels k)
 {

@@ -4,9 +4,11 @@
    refusals. */
 #include "unit.h"
 
+#include <pty.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include "../../tools/cli.h"
 
@@ -216,4 +218,47 @@ START_TEST(nearest)
 }
 END_TEST
 
-UNIT_MAIN("cli", parser, numbers, history_line, text, for_people, nearest)
+/* On a terminal progress is seen from the third second on, whatever numbers its words hold; less
+   done or another total begins anew without hiding it; and its end leaves nothing. */
+START_TEST(progress)
+{
+        int master, slave, at = 0;
+        char seen[4096];
+
+        if (openpty(&master, &slave, NULL, NULL, NULL)) {
+                puts("SKIP: no pseudo-terminal can be made here");
+                return;
+        }
+        pid_t pid = fork();
+        ck_assert(pid >= 0);
+        if (!pid) {
+                const struct timespec pause = {0, 300000000};
+                dup2(slave, 2);
+                for (int i = 1; i <= 10; i++) {
+                        char what[40];
+                        snprintf(what, sizeof what, "loss %.4f", 1.0 / i);
+                        cli_progress(what, i, 100, "steps");
+                        nanosleep(&pause, NULL);
+                }
+                cli_progress("a second epoch", 1, 100, "steps");
+                nanosleep(&pause, NULL);
+                cli_progress("nobody knows how many", 7, 0, "things");
+                cli_progress_end();
+                _exit(0);
+        }
+        close(slave);
+        for (ssize_t n; at < 4000 && (n = read(master, seen + at, 4000 - (size_t)at)) > 0;)
+                at += (int)n;
+        seen[at] = '\0';
+        close(master);
+        ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+        ck_assert_ptr_null(strstr(seen, " 2/100"));
+        const char *first = strstr(seen, "\rloss 0.1250  8/100 steps  "), *second;
+        ck_assert_msg(first && strstr(first, "/s  0:") && strstr(first, " left"), "%s", seen);
+        ck_assert_msg((second = strstr(first, "\ra second epoch  1/100 steps\033[K")), "%s", seen);
+        ck_assert_msg(strstr(second, "\rnobody knows how many  7 things\033[K"), "%s", seen);
+        ck_assert_str_eq(seen + at - 4, "\r\033[K");
+}
+END_TEST
+
+UNIT_MAIN("cli", progress, parser, numbers, history_line, text, for_people, nearest)

@@ -300,6 +300,43 @@ START_TEST(failing_allocations)
 }
 END_TEST
 
-UNIT_MAIN("data loader", batches_are_the_samples_in_order, the_cache_changes_nothing,
+/* How often it was told, and when it says stop. */
+struct told {
+        size_t times, stop_at, last;
+};
+
+static bool
+on_picture(void *ctx, size_t done, size_t total)
+{
+        struct told *t = ctx;
+        ck_assert(total == N && done < N);
+        ck_assert(!t->times || done > t->last);
+        t->last = done;
+        return ++t->times != t->stop_at;
+}
+
+START_TEST(opening_tells)
+{
+        char root[64];
+        resect_error err = {0};
+        resect_data_free(make(root));
+        for (int threads = 1; threads <= 3; threads += 2) {
+                struct told t = {0};
+                resect_data_options o = {.threads = threads, .progress = on_picture, .ctx = &t};
+                resect_data *d = resect_data_open(root, &o, &err);
+                ck_assert_msg(d != NULL, "%s", err.msg);
+                ck_assert(threads > 1 ? t.times <= N : t.times == N);
+                resect_data_free(d);
+                t = (struct told){.stop_at = 1};
+                d = resect_data_open(root, &o, &err);
+                ck_assert(d ? !t.times : t.times == 1 && err.code == RESECT_STOPPED);
+                ck_assert(threads > 1 || !d);
+                resect_data_free(d);
+        }
+        fell(root);
+}
+END_TEST
+
+UNIT_MAIN("data loader", opening_tells, batches_are_the_samples_in_order, the_cache_changes_nothing,
         loaders_can_be_left, pictures_that_turn_bad, a_touched_picture_is_the_same, wrong_calls,
         failing_allocations)

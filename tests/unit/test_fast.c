@@ -551,10 +551,23 @@ all_chosen(const resect_plan *p, char choice)
         return text;
 }
 
-/* Where two kernels could do a product, a timing chooses: each of them is right, whichever it was.
- */
+static size_t timed_choices, timed_plans;
+
+static void
+on_timing(void *ctx, size_t timed)
+{
+        ck_assert_ptr_eq(ctx, &timed_choices);
+        ck_assert(!timed || timed == timed_choices + 1);
+        timed_plans += !timed;
+        timed_choices = timed;
+}
+
+/* Where two kernels could do a product, a timing chooses, and tells: each of them is right,
+ * whichever it was. */
 START_TEST(whichever_is_chosen)
 {
+        setenv("XDG_CACHE_HOME", "/dev/null/none", 1); /* nothing is remembered */
+        resect_on_timing(on_timing, &timed_choices);
         static const struct {
                 void (*grow)(growing *g);
                 int64_t c, h, w;
@@ -577,12 +590,16 @@ START_TEST(whichever_is_chosen)
                         b = run(&g, &x,
                                 (resect_plan_options){
                                         .kernels = RESECT_KERNELS_REFERENCE, .training = training});
+                const bool chose = *resect_plan_choices(timed.plan) != '\0';
+                ck_assert_uint_eq(timed_plans, chose);
+                timed_plans = 0;
                 for (char choice = '0'; choice <= '1'; choice++) {
                         char *text = all_chosen(timed.plan, choice), what[40];
                         snprintf(what, sizeof what, "network %zu, all %c", i, choice);
                         fast.choices = text;
                         machine a = run(&g, &x, fast);
                         ck_assert_str_eq(resect_plan_choices(a.plan), text);
+                        ck_assert_uint_eq(timed_plans, 0);
                         double d = distance(a.y.data, b.y.data, a.y.size / sizeof(float));
                         ck_assert_msg(
                                 d <= (training ? 1e-4 : 2e-5), "%s: output is %g away", what, d);
