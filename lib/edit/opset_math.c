@@ -86,7 +86,8 @@ rs_step_norm_9(rs_crossing *c, rs_node *n, resect_error *err)
 bool
 rs_step_norm_14(rs_crossing *c, rs_node *n, resect_error *err)
 {
-        if (c->up ? rs_bn_trains(c->s->m, n) : rs_node_int(n, "training_mode", 0) != 0)
+        if (c->up ? c->from >= 7 && rs_bn_trains(c->s->m, n) /* before, norm_7 asked */
+                  : rs_node_int(n, "training_mode", 0) != 0)
                 return rs_cross_refuse(
                         n, "it is in training mode; resect-fold --eval ends that", err);
         return rs_cross_forget(c, n, "training_mode", 0, err);

@@ -7,9 +7,10 @@ need numpy ort
 "$PYTHON" -c 'import onnx' 2>/dev/null || skip "$PYTHON has no onnx (apt-get install python3-onnx)"
 
 "$PYTHON" "$here/opsets.py" make "$tmp/a"
+"$PYTHON" "$here/versions.py" chains "$tmp/a"
 "$NODE" "$here/ort_folders.js" "$tmp/a" 2>/dev/null
 "$PYTHON" "$here/opsets.py" finish "$tmp/a" >/dev/null
-"$PYTHON" "$here/versions.py" bind "$tmp/a"
+"$PYTHON" "$here/versions.py" bind "$tmp/a" || fail 'see above'
 : >"$tmp/refused"
 for version in ${VERSIONS:-7 12 22}; do
         for model in "$tmp"/a/*/model.onnx; do
