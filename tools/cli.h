@@ -142,7 +142,7 @@ json_t *cli_json_text(
 json_t *cli_json_real(double x); /* null for what is not finite */
 
 /* Progress, on a terminal alone, from the third second on: "what  120/500 pictures  31/s  0:12
-   left". Cheap to call often; a done of 0 starts anew, as less done and another total do. A total of 0 is not known. */
+   left". Cheap to call often; less done than before, or another total, starts anew. A total of 0 is not known. */
 void cli_progress(const char *what, double done, double total, const char *unit);
 void cli_progress_end(void);
 

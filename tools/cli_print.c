@@ -364,13 +364,13 @@ now(void)
 void
 cli_progress(const char *what, double done, double total, const char *unit)
 {
-        static double start, last, base, before, whole;
+        static double start = -1, last, base, before, whole;
         double t = now();
 
         if (cli_state()->quiet || !isatty(2))
                 return;
         /* what may hold numbers that change; the same work has the same total */
-        if (done <= 0 || done < before || total != whole) {
+        if (start < 0 || done < before || total != whole) {
                 start = t;
                 base = done;
         }
@@ -380,7 +380,9 @@ cli_progress(const char *what, double done, double total, const char *unit)
                 return;
         last = t;
         const double rate = t - start >= 1 ? (done - base) / (t - start) : 0;
-        fprintf(stderr, "\r%s  %.0f", cli_text(what), done);
+        /* a line that is too long for the terminal is cut there, not wrapped: it could not be
+           overwritten */
+        fprintf(stderr, "\033[?7l\r%s  %.0f", cli_text(what), done);
         if (total > 0)
                 fprintf(stderr, "/%.0f", total);
         fprintf(stderr, " %s", unit);
@@ -390,7 +392,7 @@ cli_progress(const char *what, double done, double total, const char *unit)
                 const double left = ceil((total - done) / rate);
                 fprintf(stderr, "  %.0f:%02.0f left", floor(left / 60), fmod(left, 60));
         }
-        fputs("\033[K", stderr);
+        fputs("\033[K\033[?7h", stderr);
         progress_shown = true;
 }
 
