@@ -57,6 +57,18 @@ same() {
         check "$1 and $2 are the same" cmp "$1" "$2"
 }
 
+# In the current folder: a network m.onnx, the same folded, and ten pictures as an IDX pair in data.
+make_few() {
+        resect-new resnet20 --classes 3 --seed 4 --quiet | resect-truncate --after layer1 --quiet -o m.onnx
+        resect-fold --bn --quiet m.onnx -o folded.onnx
+        check 'models to work on' test -s m.onnx -a -s folded.onnx
+        mkdir data
+        { printf '\000\000\010\003\000\000\000\012\000\000\000\040\000\000\000\040'; tail -c 10240 m.onnx; } \
+                >data/train-images-idx3-ubyte
+        { printf '\000\000\010\001\000\000\000\012'; printf '\000\001\002\000\001\002\000\001\002\000'; } \
+                >data/train-labels-idx1-ubyte
+}
+
 skip() {
         echo "SKIPPED: $*"
         exit 77

@@ -6,12 +6,7 @@
 cd "$T" || exit 99
 OMP_WAIT_POLICY=passive
 export OMP_WAIT_POLICY
-resect-new resnet20 --classes 3 --seed 4 --quiet | resect-truncate --after layer1 --quiet -o m.onnx
-resect-fold --bn --quiet m.onnx -o folded.onnx
-check 'models to work on' test -s m.onnx -a -s folded.onnx
-mkdir data
-{ printf '\000\000\010\003\000\000\000\012\000\000\000\040\000\000\000\040'; tail -c 10240 m.onnx; } >data/train-images-idx3-ubyte
-{ printf '\000\000\010\001\000\000\000\012'; printf '\000\001\002\000\001\002\000\001\002\000'; } >data/train-labels-idx1-ubyte
+make_few
 
 # json N COMMAND...: status N, and the output is JSON, as Python reads it or as far as it begins and ends so.
 json() {
