@@ -47,20 +47,24 @@ for cut in 'resect-truncate --after layer1.0' 'resect-head --replace --classes 4
         status 0 resect-run cut.onnx --random 1 --repeat 1
 done
 
+# opsets MODEL V...: it goes to opset V, to the same numbers and a valid model, other.onnx.
+opsets() {
+        model=$1
+        shift
+        for v in "$@"; do
+                status 0 resect-edit --opset "$v" --verify "$model" -o other.onnx
+                status 0 resect-check other.onnx
+        done
+}
+
 # Another opset after a cast: the same numbers, or a reason with the node, the types and the versions.
 status 0 resect-cast --to fp16 --no-report small.onnx -o half.onnx
-for v in 15 22; do
-        status 0 resect-edit --opset $v --verify half.onnx -o other.onnx
-        status 0 resect-check other.onnx
-done
+opsets half.onnx 15 22
 refuses resect-edit --opset 14 half.onnx -o none.onnx
 says 'bn1 (BatchNormalization): inputs 0 and 1 are float16 and float32, and must be of one type before opset 15'
 status 0 resect-edit --opset 13 --quiet small.onnx -o 13.onnx
 status 0 resect-cast --to fp16 --no-report 13.onnx -o half13.onnx
-for v in 7 21; do
-        status 0 resect-edit --opset $v --verify half13.onnx -o other.onnx
-        status 0 resect-check other.onnx
-done
+opsets half13.onnx 7 21
 resect-edit --opset 13 --quiet --no-history other.onnx | resect-diff --rtol 0 --atol 0 --only outputs - half13.onnx >out 2>err
 check 'there and back' test $? -eq 0
 status 0 resect-cast --to double --no-report small.onnx -o twice.onnx
@@ -104,10 +108,7 @@ check 'in 8 bits' grep -q "^layer1.1	Add	uint8	" q.tsv
 status 0 resect-check int8.onnx
 status 0 resect-info int8.onnx
 says 'layer1.2'
-for v in 13 22; do
-        status 0 resect-edit --opset $v --verify int8.onnx -o other.onnx
-        status 0 resect-check other.onnx
-done
+opsets int8.onnx 13 22
 refuses resect-edit --opset 12 int8.onnx -o none.onnx
 says '(DequantizeLinear): a scale for each channel cannot be said there'
 refuses resect-edit --opset 9 int8.onnx -o none.onnx
