@@ -8,7 +8,6 @@
 #include "cli_table.h"
 #include <errno.h>
 #include <math.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -265,22 +264,6 @@ print_version(void)
         printf("%s (resect) %s\n", cli_program(), resect_version());
 }
 
-static pthread_t first_thread;
-
-/* Of the first thread's plans alone: others have somebody who speaks for all of them. */
-static void
-on_timing(void *ctx, size_t timed)
-{
-        (void)ctx;
-        if (!pthread_equal(pthread_self(), first_thread))
-                return;
-        if (timed)
-                cli_progress("timing kernels, once for pictures of this size", (double)timed, 0,
-                        "choices");
-        else
-                cli_progress_end();
-}
-
 void
 cli_start(const cli_tool *tool, int argc, char **argv)
 {
@@ -307,8 +290,6 @@ cli_start(const cli_tool *tool, int argc, char **argv)
                 cli_kernels();
         if (tool->common & CLI_RUN)
                 note_precision();
-        first_thread = pthread_self();
-        resect_on_timing(on_timing, NULL);
         if (tool->common & CLI_SEED)
                 cli_seed();
         if (tool->common & (CLI_WRITE | CLI_OUTPUT) && cli_output())
@@ -450,6 +431,22 @@ cli_precision(void)
                 (resect_precision)cli_choice("precision", RESECT_PRECISION_F32, "f32|bf16");
         if (p == RESECT_PRECISION_BF16 && cli_kernels() == RESECT_KERNELS_REFERENCE)
                 cli_die("--precision bf16: the reference kernels know float32 alone");
+        return p;
+}
+
+resect_plan *
+cli_plan(resect_model *m, const resect_plan_options *o, resect_error *err)
+{
+        resect_plan_options how = *o;
+        resect_plan *p;
+
+        how.threads = cli_threads();
+        how.kernels = cli_kernels();
+        how.precision = cli_precision();
+        how.exact = cli_given("exact");
+        how.progress = cli_on_timing;
+        p = resect_plan_make(m, &how, err);
+        cli_progress_end();
         return p;
 }
 

@@ -84,6 +84,9 @@ void cli_exclude(const char *option, const char *const *others);
 int cli_threads(void);            /* --threads; 0: all processors */
 resect_kernels cli_kernels(void); /* --kernels */
 resect_precision cli_precision(void); /* --precision */
+/* A plan of what o asks for, computed as --threads, --kernels, --precision and --exact say; kernels that are timed meanwhile are told
+   of. NULL on failure. */
+resect_plan *cli_plan(resect_model *m, const resect_plan_options *o, resect_error *err);
 uint64_t cli_seed(void);          /* --seed; 0 when left out */
 bool cli_json(void);              /* --json */
 const char *cli_output(void);     /* -o; NULL when left out or - */
@@ -142,8 +145,10 @@ json_t *cli_json_text(
 json_t *cli_json_real(double x); /* null for what is not finite */
 
 /* Progress, on a terminal alone, from the third second on: "what  120/500 pictures  31/s  0:12
-   left". Cheap to call often; less done than before, or another total, starts anew. A total of 0 is not known. */
+   left". Cheap to call often; less done than before, or another total, starts anew. With a total of 0 it is kernels that are timed,
+   whatever is to be done with them; cli_on_timing says so for a plan of the tool's own. */
 void cli_progress(const char *what, double done, double total, const char *unit);
+bool cli_on_timing(void *ctx, size_t done, size_t total); /* resect_plan_options.progress */
 void cli_progress_end(void);
 
 /* cli_data.c: DATA, and lists

@@ -382,10 +382,12 @@ cli_progress(const char *what, double done, double total, const char *unit)
         const double rate = t - start >= 1 ? (done - base) / (t - start) : 0;
         /* a line that is too long for the terminal is cut there, not wrapped: it could not be
            overwritten */
-        fprintf(stderr, "\033[?7l\r%s  %.0f", cli_text(what), done);
+        fputs("\033[?7l\r", stderr);
         if (total > 0)
-                fprintf(stderr, "/%.0f", total);
-        fprintf(stderr, " %s", unit);
+                fprintf(stderr, "%s  %.0f/%.0f %s", cli_text(what), done, total, unit);
+        else
+                fprintf(stderr, "timing kernels, once for pictures of this size  %.0f choices",
+                        done);
         if (rate > 0 && total > 0)
                 fprintf(stderr, "  %.3g/s", rate);
         if (rate > 0 && total > done) {
@@ -394,6 +396,14 @@ cli_progress(const char *what, double done, double total, const char *unit)
         }
         fputs("\033[K\033[?7h", stderr);
         progress_shown = true;
+}
+
+bool
+cli_on_timing(void *ctx, size_t done, size_t total)
+{
+        (void)ctx;
+        cli_progress("", (double)done, (double)total, "");
+        return true;
 }
 
 void

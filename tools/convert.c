@@ -239,8 +239,9 @@ prove(void *ctx, const resect_weights *copy, const resect_conversion *c, resect_
         bool run = (is_model(copy) ? is_model(p->source) : p->graph != NULL) && c->complete &&
                    (!c->exact || cli_given("verify"));
         if (run) {
-                const resect_plan_options how = {
-                        .threads = cli_threads(), .kernels = cli_kernels()};
+                const resect_plan_options how = {.threads = cli_threads(),
+                        .kernels = cli_kernels(),
+                        .progress = cli_on_timing};
                 double tolerance = c->rounded ? 0.1 : 1e-3;
                 resect_model *m = is_model(copy) ? NULL : model_with(p->graph, copy, err);
                 resect_weights *w = m ? resect_weights_of_model(m, err) : NULL;

@@ -160,12 +160,8 @@ run(const side *s, const diff *d, const resect_binding *in, size_t n_in, bool se
                 .n_inputs = n_in,
                 .outputs = wanted,
                 .n_outputs = d->v.n,
-                .no_fusion = d->activations,
-                .threads = cli_threads(),
-                .kernels = cli_kernels(),
-                .precision = cli_precision(),
-                .exact = cli_given("exact")};
-        k.plan = resect_plan_make(s->m, &o, &err);
+                .no_fusion = d->activations};
+        k.plan = cli_plan(s->m, &o, &err);
         k.exec = k.plan ? resect_exec_make(k.plan, &err) : NULL;
         if (!k.exec || !resect_exec_run(k.exec, tensors, k.out, &err))
                 cli_fail(s->path, &err);

@@ -14,14 +14,7 @@ make(const info *x)
         resect_error err;
         while (n < 16 && look_input(x->m, n, 1, &in[n].name, &in[n].tensor))
                 n++;
-        resect_plan *p = resect_plan_make(x->m,
-                &(resect_plan_options){.inputs = in,
-                        .n_inputs = n,
-                        .threads = cli_threads(),
-                        .kernels = cli_kernels(),
-                        .precision = cli_precision(),
-                        .exact = cli_given("exact")},
-                &err);
+        resect_plan *p = cli_plan(x->m, &(resect_plan_options){.inputs = in, .n_inputs = n}, &err);
         if (!p)
                 cli_fail(cli_arg(0), &err);
         return p;

@@ -169,15 +169,9 @@ build(struct machine *k, resect_model *m, const resect_binding *inputs, size_t n
         const char **names = cli_alloc(w->n + 1, sizeof *names);
         for (size_t i = 0; i < w->n; i++)
                 names[i] = w->list[i].value;
-        resect_plan_options o = {.inputs = inputs,
-                .n_inputs = n,
-                .outputs = names,
-                .n_outputs = w->n,
-                .threads = cli_threads(),
-                .kernels = cli_kernels(),
-                .precision = cli_precision(),
-                .exact = cli_given("exact")};
-        k->plan = resect_plan_make(m, &o, &err);
+        resect_plan_options o = {
+                .inputs = inputs, .n_inputs = n, .outputs = names, .n_outputs = w->n};
+        k->plan = cli_plan(m, &o, &err);
         if (!k->plan || !(k->exec = resect_exec_make(k->plan, &err)))
                 cli_fail(cli_arg(0), &err);
         k->outputs = cli_alloc(w->n + 1, sizeof *k->outputs);

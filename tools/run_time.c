@@ -137,13 +137,8 @@ run_time(resect_model *m)
                 n = tensors[0].dims[0]; /* a model with a batch of its own */
         const int64_t batches = cli_given("batch") ? (pictures + n - 1) / n : 1; /* of a run */
         pictures = batches * n;
-        resect_plan_options o = {.inputs = in,
-                .n_inputs = count,
-                .threads = cli_threads(),
-                .kernels = cli_kernels(),
-                .precision = cli_precision(),
-                .exact = cli_given("exact")};
-        resect_plan *p = resect_plan_make(m, &o, &err);
+        resect_plan_options o = {.inputs = in, .n_inputs = count};
+        resect_plan *p = cli_plan(m, &o, &err);
         resect_exec *e = p ? resect_exec_make(p, &err) : NULL;
         if (!e || !resect_exec_run(e, tensors, NULL, &err)) /* a run to warm up */
                 cli_fail(cli_arg(0), &err);

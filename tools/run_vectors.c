@@ -147,15 +147,10 @@ run_set(resect_model *m, const char *folder, resect_error *err)
         bool equal = false;
         bool ok = read_inputs(&s, m, folder, err);
         if (ok) {
-                resect_plan_options o = {.inputs = s.in,
-                        .n_inputs = s.n,
-                        .threads = cli_threads(),
-                        .kernels = cli_kernels(),
-                        .precision = cli_precision(),
-                        .exact = cli_given("exact")};
+                resect_plan_options o = {.inputs = s.in, .n_inputs = s.n};
                 for (size_t i = 0; i < s.n; i++)
                         in[i] = s.in[i].tensor;
-                ok = (p = resect_plan_make(m, &o, err)) && (e = resect_exec_make(p, err)) &&
+                ok = (p = cli_plan(m, &o, err)) && (e = resect_exec_make(p, err)) &&
                      resect_exec_run(e, in, out, err) &&
                      compare_outputs(out, resect_plan_output_count(p), folder, &equal, err);
         }

@@ -45,15 +45,9 @@ prepare(struct see *s)
         engine.row = engine.x.size / sizeof(float) / (size_t)batch;
         resect_binding binding = {v.name, engine.x};
         binding.tensor.data = NULL;
-        resect_plan_options o = {.inputs = &binding,
-                .n_inputs = 1,
-                .outputs = values,
-                .n_outputs = n,
-                .threads = cli_threads(),
-                .kernels = cli_kernels(),
-                .precision = cli_precision(),
-                .exact = cli_given("exact")};
-        if (!(engine.plan = resect_plan_make(s->m, &o, &err)) ||
+        resect_plan_options o = {
+                .inputs = &binding, .n_inputs = 1, .outputs = values, .n_outputs = n};
+        if (!(engine.plan = cli_plan(s->m, &o, &err)) ||
                 !(engine.exec = resect_exec_make(engine.plan, &err)))
                 cli_fail(cli_arg(0), &err);
         resect_tensor t;

@@ -30,7 +30,8 @@ typedef struct resect_adapt_options {
         resect_kernels kernels;
         resect_precision precision;
         bool exact;                /* as in resect_plan_options */
-        bool (*progress)(void *ctx, size_t done, size_t total); /* may be NULL; false stops with STOPPED */
+        bool (*progress)(void *ctx, size_t done, size_t total); /* may be NULL; false stops with STOPPED; total is 0 while kernels
+                                                                   are timed, as in resect_plan_options */
         void *ctx;
 } resect_adapt_options;
 
@@ -82,7 +83,8 @@ typedef struct resect_shift_options {
         resect_kernels kernels;
         resect_precision precision;
         bool exact;                       /* as in resect_plan_options */
-        bool (*progress)(void *ctx, size_t done, size_t total); /* may be NULL; false stops with STOPPED */
+        bool (*progress)(void *ctx, size_t done, size_t total); /* may be NULL; false stops with STOPPED; total is 0 while kernels
+                                                                   are timed, as in resect_plan_options */
         void *ctx;
 } resect_shift_options;
 

@@ -45,7 +45,8 @@ typedef void resect_on_note(void *ctx, const char *line);
 /* Who hears of an edit while it works; each may be NULL. */
 typedef struct resect_listener {
         resect_on_note *note;
-        void (*progress)(void *ctx, const char *what, size_t done, size_t total); /* of what takes long: "pictures of --calibrate" */
+        void (*progress)(void *ctx, const char *what, size_t done, size_t total); /* of what takes long: "pictures of --calibrate";
+                                                                   "timing kernels" has a total of 0, not known */
         void *ctx;
         void (*verified)(void *ctx, const char *value, const resect_difference *d); /* a value that was compared and is what it was */
         void (*figures)(void *ctx, const char *json); /* what was measured, as one JSON object (cast: what its --report FILE.json is); the

@@ -33,11 +33,6 @@ RESECT_API const char *resect_fast_name(void);
 /* Whether they compute in bfloat16 here. */
 RESECT_API bool resect_fast_bf16(void);
 
-/* The first plan with certain shapes on a machine times kernels, for seconds. From now on `tell` is called meanwhile, from the thread
-   that makes the plan: with how many choices were timed so far, and with 0 when the plan has all; NULL: nobody is told. For the
-   process, and to be set before other threads make plans. */
-RESECT_API void resect_on_timing(void (*tell)(void *ctx, size_t timed), void *ctx);
-
 typedef struct resect_plan_options {
         const resect_binding *inputs; /* [n_inputs]; may name any value of the graph, not only inputs: what lies before is cut off */
         size_t n_inputs;
@@ -55,6 +50,11 @@ typedef struct resect_plan_options {
         const char *choices; /* fast kernels: what another plan's resect_plan_choices said, to be chosen again; NULL: nothing */
         int recompute; /* training: what backward reads is made once more instead of being kept. 0: all is kept; 1: normalisations and
                           activations are made again, 2: 1x1 Convs with more outputs than inputs too, 3: all of a block */
+        bool (*progress)(void *ctx, size_t done, size_t total); /* called while fast kernels are timed, for seconds when a machine
+                                                                   meets shapes for the first time: choices so far, of 0, for how
+                                                                   many there will be is not known; may be NULL; false stops with
+                                                                   STOPPED */
+        void *ctx;
 } resect_plan_options;
 
 /* Fails with UNSUPPORTED (an operator the library does not have), GRAPH (shapes that do not fit), ARG (unknown names, missing

@@ -24,7 +24,8 @@ typedef struct resect_probe_options {
         bool exact;                      /* as in resect_plan_options */
         resect_logistic_options linear;  /* its threads are those above */
         resect_knn_options knn;          /* the same */
-        bool (*progress)(void *ctx, const char *what, size_t done, size_t total); /* "pictures", then "depths"; may be NULL; false stops with STOPPED */
+        bool (*progress)(void *ctx, const char *what, size_t done, size_t total); /* "pictures", then "depths"; may be NULL; false stops
+                                                                   with STOPPED; total is 0 while kernels are timed */
         void *ctx;
 } resect_probe_options;
 

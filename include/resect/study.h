@@ -131,7 +131,8 @@ typedef struct resect_predict_options {
         resect_kernels kernels;
         resect_precision precision;
         bool exact; /* as in resect_plan_options */
-        bool (*progress)(void *ctx, size_t done, size_t total); /* may be NULL; false stops with STOPPED */
+        bool (*progress)(void *ctx, size_t done, size_t total); /* may be NULL; false stops with STOPPED; total is 0 while kernels
+                                                                   are timed, as in resect_plan_options */
         void *ctx;
 } resect_predict_options;
 

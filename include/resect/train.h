@@ -107,7 +107,8 @@ typedef struct resect_train_events {
         void *ctx;
         void (*note)(void *ctx, const char *line);  /* "features of 244 pictures cached in 2 MB" */
         void (*resumed)(void *ctx, size_t epoch, size_t total); /* before the first step: the run goes on after step `total` */
-        bool (*progress)(void *ctx, const char *what, size_t done, size_t total); /* "caching features", "validation" */
+        bool (*progress)(void *ctx, const char *what, size_t done, size_t total); /* "caching features", "validation", "timing kernels"
+                                                                   (total 0: not known) */
         bool (*step)(void *ctx, const resect_train_step *s);
         bool (*epoch)(void *ctx, const resect_train_epoch *e);
 } resect_train_events;

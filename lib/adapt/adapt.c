@@ -77,6 +77,8 @@ engine_make(job *j, engine *e, resect_plan_options o, resect_error *err)
         o.kernels = j->o->kernels;
         o.precision = j->o->precision;
         o.exact = j->o->exact;
+        o.progress = j->o->progress;
+        o.ctx = j->o->ctx;
         e->plan = resect_plan_make(j->m, &o, err);
         e->exec = e->plan ? resect_exec_make(e->plan, err) : NULL;
         return e->exec != NULL;

@@ -188,7 +188,9 @@ engine_make(run *r, engine *e, const rs_intake *in, resect_error *err)
                         .threads = r->o->threads,
                         .kernels = r->o->kernels,
                         .precision = r->o->precision,
-                        .exact = r->o->exact},
+                        .exact = r->o->exact,
+                        .progress = r->o->progress,
+                        .ctx = r->o->ctx},
                 err);
         e->exec = e->plan ? resect_exec_make(e->plan, err) : NULL;
         return e->exec != NULL;

@@ -81,6 +81,15 @@ settings_fit(const rs_edit *e, const resect_setting *settings, size_t n, resect_
         return true;
 }
 
+static bool
+on_timing(void *ctx, size_t done, size_t total)
+{
+        const rs_surgery *s = ctx;
+        if (s->to.progress != NULL)
+                s->to.progress(s->to.ctx, "timing kernels", done, total);
+        return true;
+}
+
 /* How to compute, as the settings say. */
 static bool
 read_how(rs_surgery *s, resect_error *err)
@@ -93,6 +102,8 @@ read_how(rs_surgery *s, resect_error *err)
         if (!rs_setting_int(s, "threads", 0, 4096, 0, &threads, err))
                 return false;
         s->how.threads = (int)threads;
+        s->how.progress = on_timing;
+        s->how.ctx = s;
         for (int i = 0; kernels != NULL; i++) {
                 if (i == sizeof words / sizeof *words)
                         return rs_fail(err, RESECT_ARG,

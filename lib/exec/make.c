@@ -15,15 +15,9 @@ make(resect_plan *p, const resect_plan_options *o, resect_error *err)
                 return false;
         if (p->training ? !rs_plan_gradients(p, err) : !p->no_fusion && !rs_plan_fuse(p, err))
                 return false;
-        return (!rs_fast_wanted(o->kernels) || rs_fast_lower(p, o->choices, err)) &&
+        return (!rs_fast_wanted(o->kernels) || rs_fast_lower(p, o, err)) &&
                (!p->training || o->recompute <= 0 || rs_plan_recompute(p, o->recompute, err)) &&
                rs_plan_memory(p, err);
-}
-
-void
-resect_on_timing(void (*tell)(void *ctx, size_t timed), void *ctx)
-{
-        rs_fast_on_timing(tell, ctx);
 }
 
 const char *

@@ -14,18 +14,11 @@ rs_fast_bf16(void)
         return false;
 }
 
-void
-rs_fast_on_timing(void (*tell)(void *ctx, size_t timed), void *ctx)
-{
-        (void)tell;
-        (void)ctx;
-}
-
 bool
-rs_fast_lower(resect_plan *p, const char *choices, resect_error *err)
+rs_fast_lower(resect_plan *p, const resect_plan_options *o, resect_error *err)
 {
         (void)p;
-        (void)choices;
+        (void)o;
         return rs_fail(err, RESECT_UNSUPPORTED,
                 "this build has the reference kernels only (--kernels auto or reference)");
 }

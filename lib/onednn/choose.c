@@ -12,7 +12,6 @@
  * be left alone.
  */
 #include "onednn/choose.h"
-#include "onednn/onednn.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -57,18 +56,10 @@ struct rs_choices {
         rs_arena arena;
         rs_buf text;  /* what is settled, as lines */
         rs_buf fresh; /* lines to be appended to the file */
-        size_t timed;
+        size_t timed; /* of this plan */
+        bool (*progress)(void *ctx, size_t done, size_t total);
+        void *ctx;
 };
-
-static void (*tell)(void *ctx, size_t timed);
-static void *tell_ctx;
-
-void
-rs_fast_on_timing(void (*with)(void *ctx, size_t timed), void *ctx)
-{
-        tell = with;
-        tell_ctx = ctx;
-}
 
 /* The processor's own name, oneDNN's version and ours, without blanks. */
 static void
@@ -170,7 +161,7 @@ read_file(struct rs_choices *c, resect_error *err)
 }
 
 bool
-rs_choices_make(rs_dnn *d, const char *given, resect_error *err)
+rs_choices_make(rs_dnn *d, const resect_plan_options *o, resect_error *err)
 {
         resect_error ignored;
         struct rs_choices *c = d->choices = rs_alloc(1, sizeof *c, err);
@@ -178,7 +169,10 @@ rs_choices_make(rs_dnn *d, const char *given, resect_error *err)
                 return false;
         name_machine(c->machine, sizeof c->machine);
         c->path = find_path(&c->arena, &ignored);
-        return (!given || read_lines(c, false, given, strlen(given), err)) && read_file(c, err);
+        c->progress = o->progress;
+        c->ctx = o->ctx;
+        return (!o->choices || read_lines(c, false, o->choices, strlen(o->choices), err)) &&
+               read_file(c, err);
 }
 
 bool
@@ -209,8 +203,6 @@ rs_choices_keep(rs_dnn *d)
         struct rs_choices *c = d ? d->choices : NULL;
         if (!c)
                 return;
-        if (c->timed && tell)
-                tell(tell_ctx, 0);
         if (c->path && c->fresh.size && !c->fresh.oom) {
                 make_folders(c->path);
                 if (c->anew)
@@ -345,7 +337,7 @@ rs_choose(rs_dnn *d, const char *key, rs_trial *trial, void *ctx, const size_t *
         const double *best = best_of(&t);
         int choice = best[1] < best[0];
         rs_buf_printf(&c->fresh, "%s %s %d\n", c->machine, key, choice);
-        if (tell)
-                tell(tell_ctx, ++c->timed);
+        if (c->progress && !c->progress(c->ctx, ++c->timed, 0))
+                return (void)rs_fail(err, RESECT_STOPPED, "stopped while kernels were timed"), -1;
         return settle(c, key, strlen(key), (char)('0' + choice), err) ? choice : -1;
 }

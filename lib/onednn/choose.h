@@ -16,8 +16,9 @@ typedef bool rs_trial(void *ctx, int method, void *const *buffers, resect_error 
 int rs_choose(rs_dnn *d, const char *key, rs_trial *trial, void *ctx, const size_t *sizes /* [n] */, int n, uint32_t far,
         resect_error *err);
 
-/* Makes d->choices. given: decisions that hold whatever the file says, as lines "KEY 0" or "KEY 1", or NULL. */
-bool rs_choices_make(rs_dnn *d, const char *given, resect_error *err) RESECT_MUST;
+/* Makes d->choices. o->choices: decisions that hold whatever the file says, as lines "KEY 0" or "KEY 1", or NULL; o->progress is
+   told of every timing, and may stop it. */
+bool rs_choices_make(rs_dnn *d, const resect_plan_options *o, resect_error *err) RESECT_MUST;
 /* What was given and what was decided since then, in that form. */
 bool rs_choices_text(const rs_dnn *d, rs_arena *arena, const char **text, resect_error *err) RESECT_MUST;
 /* Writes down what was timed, and frees d->choices; d may be NULL. A file that cannot be written is no error. */

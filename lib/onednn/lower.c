@@ -318,12 +318,12 @@ settle(rs_lower *l, resect_error *err)
 }
 
 bool
-rs_fast_lower(resect_plan *p, const char *choices, resect_error *err)
+rs_fast_lower(resect_plan *p, const resect_plan_options *o, resect_error *err)
 {
         rs_lower l = {.p = p};
         rs_pstep *steps = p->steps;
         size_t n = p->n_steps;
-        bool ok = rs_dnn_make(&l.dnn, p, err) && rs_choices_make(l.dnn, choices, err);
+        bool ok = rs_dnn_make(&l.dnn, p, err) && rs_choices_make(l.dnn, o, err);
         p->fast = l.dnn;
         p->fast_free = rs_dnn_free;
         p->pack = pack;

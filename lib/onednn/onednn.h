@@ -9,8 +9,6 @@
 const char *rs_fast_name(void);
 /* Whether this machine computes in bfloat16. */
 bool rs_fast_bf16(void);
-/* resect_on_timing */
-void rs_fast_on_timing(void (*tell)(void *ctx, size_t timed), void *ctx);
 static inline bool
 rs_fast_wanted(resect_kernels k)
 {
@@ -20,8 +18,8 @@ rs_fast_wanted(resect_kernels k)
 /*
  * Gives every step that it can a fast kernel, values between those layouts of their own, and adds steps that reorder where a
  * step needs another one. Called after fusion and gradients, before memory. Fails with UNSUPPORTED in a build without them.
- * choices: those of another plan, or NULL; p->choices becomes them and those of this one.
+ * o->choices: those of another plan, or NULL; p->choices becomes them and those of this one. o->progress is told of timings.
  */
-bool rs_fast_lower(resect_plan *p, const char *choices, resect_error *err) RESECT_MUST;
+bool rs_fast_lower(resect_plan *p, const resect_plan_options *o, resect_error *err) RESECT_MUST;
 
 #endif

@@ -135,6 +135,13 @@ take_pools_away(resect_model *m, const pass *s, size_t n)
 }
 
 static bool
+on_timing(void *ctx, size_t done, size_t total)
+{
+        const resect_probe_options *o = ctx;
+        return !o->progress || o->progress(o->ctx, "pictures", done, total);
+}
+
+static bool
 make_plan(
         resect_probe *p, pass *s, resect_model *m, const resect_probe_options *o, resect_error *err)
 {
@@ -147,7 +154,9 @@ make_plan(
                         .threads = o->threads,
                         .kernels = o->kernels,
                         .precision = o->precision,
-                        .exact = o->exact},
+                        .exact = o->exact,
+                        .progress = on_timing,
+                        .ctx = (void *)(uintptr_t)o},
                 err);
         if (!s->plan)
                 return false;

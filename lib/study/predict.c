@@ -251,7 +251,9 @@ plan_for(struct run *r, size_t batch, resect_model *m, const resect_data *d, con
                         .threads = o->threads,
                         .kernels = o->kernels,
                         .precision = o->precision,
-                        .exact = o->exact},
+                        .exact = o->exact,
+                        .progress = o->progress,
+                        .ctx = o->ctx},
                 err);
         return r->plan && rs_logits_width(r->plan, 0, batch, &r->classes, err);
 }

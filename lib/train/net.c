@@ -29,6 +29,13 @@ rs_net_free(rs_net *net)
         *net = (rs_net){0};
 }
 
+static bool
+on_timing(void *ctx, size_t done, size_t total)
+{
+        const resect_train_events *on = ctx;
+        return !on->progress || on->progress(on->ctx, "timing kernels", done, total);
+}
+
 /* A plan with the run's options. */
 static resect_plan *
 plan(rs_net *net, resect_plan_options o, resect_error *err)
@@ -38,6 +45,8 @@ plan(rs_net *net, resect_plan_options o, resect_error *err)
         o.precision = net->o->precision;
         o.exact = net->o->exact;
         o.choices = (const char *)net->choices->data;
+        o.progress = on_timing;
+        o.ctx = (void *)(uintptr_t)net->on;
         resect_plan *p = resect_plan_make(net->m, &o, err);
         const char *all = p ? resect_plan_choices(p) : "";
         if (strlen(all) > net->choices->size) {
@@ -126,11 +135,13 @@ make_side(rs_net *net, rs_side *side, size_t n, bool training, resect_error *err
 
 bool
 rs_net_make(rs_net *net, resect_model *m, const resect_data *d, const resect_train_options *o,
-        size_t batch, size_t tail, rs_buf *choices, resect_error *err)
+        const resect_train_events *on, size_t batch, size_t tail, rs_buf *choices,
+        resect_error *err)
 {
         *net = (rs_net){.m = m,
                 .batch = batch,
                 .o = o,
+                .on = on,
                 .choices = choices,
                 .logits = resect_model_logits(m, err)};
         size_t fixed = rs_fixed_batch(m), n_cuts;

@@ -23,6 +23,7 @@ typedef struct rs_net {
         const char *logits;
         size_t batch, classes;
         const resect_train_options *o;
+        const resect_train_events *on;
         rs_buf *choices; /* of all the run's plans so far; a new one is bound by them, and adds its own */
         rs_arena arena;
         size_t n_reads; /* values that the trained part reads: the frontier, or the picture alone */
@@ -38,10 +39,10 @@ typedef struct rs_net {
         resect_tensor *padded; /* [n_reads] */
 } rs_net;
 
-/* tail: rows of an epoch's last batch when it is a smaller one, else 0. o and choices are borrowed.
+/* tail: rows of an epoch's last batch when it is a smaller one, else 0. o, on and choices are borrowed.
    Fails with UNSUPPORTED when there is nothing to train. */
 bool rs_net_make(rs_net *net, resect_model *m, const resect_data *d, const resect_train_options *o,
-        size_t batch, size_t tail, rs_buf *choices, resect_error *err) RESECT_MUST;
+        const resect_train_events *on, size_t batch, size_t tail, rs_buf *choices, resect_error *err) RESECT_MUST;
 void rs_net_free(rs_net *net);
 
 /* Whether a batch of n is left out: a single picture where BatchNormalization is trained has no variance. */

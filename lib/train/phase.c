@@ -107,7 +107,8 @@ carry_over(rs_phase *to, const rs_phase *from, bool best)
 static bool
 make_phase(rs_run *r, rs_phase *p, resect_error *err)
 {
-        if (!rs_net_make(&p->net, r->m, r->d, &r->o, r->batch, r->n % r->batch, &r->choices, err))
+        if (!rs_net_make(&p->net, r->m, r->d, &r->o, &r->on, r->batch, r->n % r->batch, &r->choices,
+                    err))
                 return false;
         rs_slab *w = rs_exec_parameters(p->net.train.exec);
         p->dlogits = rs_alloc_aligned(r->batch * p->net.classes * sizeof(float), err);

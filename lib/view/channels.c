@@ -88,7 +88,9 @@ prepare(struct run *r, resect_model *m, const resect_data *d, resect_split split
                         .threads = o->threads,
                         .kernels = o->kernels,
                         .precision = o->precision,
-                        .exact = o->exact},
+                        .exact = o->exact,
+                        .progress = o->progress,
+                        .ctx = o->ctx},
                 err);
         for (size_t i = 0; r->plan && i < s->n; i++)
                 if (!shape_layer(s, &s->layers[i], r->plan, i, r->batch,

@@ -87,7 +87,9 @@ prepare(struct work *w, resect_model *m, resect_error *err)
                 .threads = o->threads,
                 .kernels = o->kernels,
                 .precision = o->precision,
-                .exact = o->exact};
+                .exact = o->exact,
+                .progress = o->progress,
+                .ctx = o->ctx};
         w->plan = resect_plan_make(m, &options, err);
         if (!w->plan || !rs_logits_width(w->plan, 0, w->batch, &w->outputs, err))
                 return false;

@@ -551,15 +551,18 @@ all_chosen(const resect_plan *p, char choice)
         return text;
 }
 
-static size_t timed_choices, timed_plans;
+/* Counts the choices that a plan has timed, and stops the plan at one of them. */
+struct timed {
+        size_t choices, stop_at;
+};
 
-static void
-on_timing(void *ctx, size_t timed)
+static bool
+on_timing(void *ctx, size_t done, size_t total)
 {
-        ck_assert_ptr_eq(ctx, &timed_choices);
-        ck_assert(!timed || timed == timed_choices + 1);
-        timed_plans += !timed;
-        timed_choices = timed;
+        struct timed *t = ctx;
+        ck_assert_uint_eq(total, 0);
+        ck_assert_uint_eq(done, ++t->choices);
+        return done != t->stop_at;
 }
 
 /* Where two kernels could do a product, a timing chooses, and tells: each of them is right,
@@ -567,7 +570,6 @@ on_timing(void *ctx, size_t timed)
 START_TEST(whichever_is_chosen)
 {
         setenv("XDG_CACHE_HOME", "/dev/null/none", 1); /* nothing is remembered */
-        resect_on_timing(on_timing, &timed_choices);
         static const struct {
                 void (*grow)(growing *g);
                 int64_t c, h, w;
@@ -584,22 +586,36 @@ START_TEST(whichever_is_chosen)
                         err);
                 for (int64_t k = 0; k < resect_tensor_count(&x); k++)
                         ((float *)x.data)[k] = (float)rs_normal(5, 7, (uint64_t)k);
-                resect_plan_options fast = {
-                        .kernels = RESECT_KERNELS_FAST, .training = training, .threads = 2};
+                struct timed told = {0};
+                resect_plan_options fast = {.kernels = RESECT_KERNELS_FAST,
+                        .training = training,
+                        .threads = 2,
+                        .progress = on_timing,
+                        .ctx = &told};
                 machine timed = run(&g, &x, fast),
                         b = run(&g, &x,
                                 (resect_plan_options){
                                         .kernels = RESECT_KERNELS_REFERENCE, .training = training});
-                const bool chose = *resect_plan_choices(timed.plan) != '\0';
-                ck_assert_uint_eq(timed_plans, chose);
-                timed_plans = 0;
+                size_t lines = 0;
+                for (const char *c = resect_plan_choices(timed.plan); *c; c++)
+                        lines += *c == '\n';
+                ck_assert_uint_eq(told.choices, lines);
+                if (lines) {
+                        told = (struct timed){.stop_at = lines};
+                        const resect_binding in = {"x", x};
+                        fast.inputs = &in;
+                        fast.n_inputs = 1;
+                        ck_assert_ptr_null(resect_plan_make(g.m, &fast, &err));
+                        ck_assert_int_eq(err.code, RESECT_STOPPED);
+                }
+                told = (struct timed){0};
                 for (char choice = '0'; choice <= '1'; choice++) {
                         char *text = all_chosen(timed.plan, choice), what[40];
                         snprintf(what, sizeof what, "network %zu, all %c", i, choice);
                         fast.choices = text;
                         machine a = run(&g, &x, fast);
                         ck_assert_str_eq(resect_plan_choices(a.plan), text);
-                        ck_assert_uint_eq(timed_plans, 0);
+                        ck_assert_uint_eq(told.choices, 0);
                         double d = distance(a.y.data, b.y.data, a.y.size / sizeof(float));
                         ck_assert_msg(
                                 d <= (training ? 1e-4 : 2e-5), "%s: output is %g away", what, d);
