@@ -166,8 +166,8 @@ say(const resect_adapt_result *r, const struct gain *g)
         char how[64] = "exactly";
         if (m > 0)
                 snprintf(how, sizeof how, "running, momentum %g", m);
-        cli_note("%zu BatchNormalization re-estimated on %zu pictures (%s)", r->norms, r->pictures,
-                how);
+        cli_note("%zu BatchNormalization layer%s re-estimated on %zu pictures (%s)", r->norms,
+                r->norms == 1 ? "" : "s", r->pictures, how);
         if (r->frozen)
                 cli_note("%zu that are frozen were left as they are", r->frozen);
         cli_note("the statistics moved by %.3g on average (symmetric KL: 1 is a mean that moved by "

@@ -137,6 +137,10 @@ void cli_cell(cli_table *t, const char *fmt, ...)
         RESECT_PRINTF(2, 3);        /* left to right, row after row; text is made safe */
 void cli_table_print(cli_table *t); /* to standard output; frees it */
 
+/* A paragraph on standard output, broken at spaces for 80 columns; its first line begins with mark ("- "), the others as far in. Made
+   safe as cells are. */
+void cli_paragraph(const char *mark, const char *s);
+
 /* Prints a JSON value to standard output, indented, in the order in which it was built, and
  * releases it. */
 void cli_print_json(json_t *value);
@@ -150,6 +154,7 @@ json_t *cli_json_real(double x); /* null for what is not finite */
 void cli_progress(const char *what, double done, double total, const char *unit);
 bool cli_on_timing(void *ctx, size_t done, size_t total); /* resect_plan_options.progress */
 void cli_progress_end(void);
+void cli_progress_wipe(void); /* the same in a signal's handler, for a process that ends there */
 
 /* cli_data.c: DATA, and lists
  * -------------------------------------------------------------------------------------- */

@@ -141,10 +141,11 @@ cli_print_help(void)
                 puts("\nExamples:");
                 each_line(t->examples, help_line);
         }
-        if (t->exit_one)
-                printf("\nExit status: 0 done; 1 %s; 2 trouble.\n", t->exit_one);
-        else
-                puts("\nExit status: 0 done; 2 trouble.");
+        char status[256];
+        snprintf(status, sizeof status, "Exit status: 0 done;%s%s%s 2 trouble.",
+                t->exit_one ? " 1 " : "", t->exit_one ? t->exit_one : "", t->exit_one ? ";" : "");
+        putchar('\n');
+        print_wrapped(status, 0, 0);
 }
 
 /* Text for roff: nothing in it is taken for a request. Dashes are what one types. */

@@ -23,6 +23,7 @@ static void
 on_signal(int sig)
 {
         resect_abandon_output();
+        cli_progress_wipe();
         raise(sig);
 }
 
@@ -42,6 +43,7 @@ on_bus(int sig, siginfo_t *info, void *context)
 {
         (void)context;
         resect_abandon_output();
+        cli_progress_wipe();
         if (info->si_code != BUS_ADRERR) {
                 raise(sig);
                 return;
@@ -214,9 +216,9 @@ say_left_behind(const resect_model *m, const char *path)
                 free(file);
         }
         if (n)
-                cli_note("%s: the values of %zu tensors are not beside it: move %s there, or make "
+                cli_note("%s: the values of %zu tensor%s are not beside it: move %s there, or make "
                          "one file first (resect-pack --in)",
-                        path, n, missing);
+                        path, n, n == 1 ? "" : "s", missing);
 }
 
 void

@@ -6,6 +6,7 @@
 #include "cli.h"
 #include "cli_table.h"
 #include <math.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -301,21 +302,60 @@ cli_table_print(cli_table *t)
 
                 *w = cell > *w ? cell : *w;
         }
-        for (size_t i = 0; i < t->n + (size_t)t->columns; i++) {
-                int c = (int)(i % (size_t)t->columns);
-                bool right = *t->headers[c] == '>', last = c + 1 == t->columns;
-                const char *text = i < (size_t)t->columns ? t->headers[c] + right
-                                                          : t->cells[i - (size_t)t->columns];
+        for (size_t row = 0; row < t->n + (size_t)t->columns; row += (size_t)t->columns) {
+                const char *const *cells =
+                        row ? (const char *const *)t->cells + row - t->columns : t->headers;
+                int end = t->columns - 1; /* no spaces behind the last cell that has words */
 
-                print_cell(text, width[c], right, last);
-                if (last)
-                        putchar('\n');
+                while (end > 0 && !*cells[end])
+                        end--;
+                for (int c = 0; c <= end; c++) {
+                        bool right = *t->headers[c] == '>';
+
+                        print_cell(cells[c] + (right && !row), width[c], right, c == end);
+                }
+                putchar('\n');
         }
         for (size_t i = 0; i < t->n; i++)
                 free(t->cells[i]);
         free(t->cells);
         free(width);
         free(t);
+}
+
+/* Paragraphs
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+void
+cli_paragraph(const char *mark, const char *s)
+{
+        enum { WIDTH = 80 };
+        const int indent = (int)strlen(mark);
+        char *safe = cli_copy(cli_text(s));
+        int column = indent;
+
+        fputs(mark, stdout);
+        for (const char *at = safe; *at;) {
+                const size_t n = strcspn(at, " ");
+                char *word = cli_format("%.*s", (int)n, at);
+                const int w = cli_width(word);
+
+                if (column > indent && column + 1 + w > WIDTH) {
+                        printf("\n%*s", indent, "");
+                        column = indent;
+                } else if (column > indent) {
+                        putchar(' ');
+                        column++;
+                }
+                fputs(word, stdout);
+                column += w;
+                at += n;
+                at += strspn(at, " ");
+                free(word);
+        }
+        putchar('\n');
+        free(safe);
 }
 
 /* JSON
@@ -350,7 +390,7 @@ cli_print_json(json_t *value)
  * -------------------------------------------------------------------------------------------------------------
  */
 
-static bool progress_shown;
+static volatile sig_atomic_t progress_shown;
 
 static double
 now(void)
@@ -379,6 +419,7 @@ cli_progress(const char *what, double done, double total, const char *unit)
         if ((t - start < 2 && !progress_shown) || t - last < 0.2)
                 return;
         last = t;
+        progress_shown = 1; /* before there is anything to wipe away: a signal may come any time */
         const double rate = t - start >= 1 ? (done - base) / (t - start) : 0;
         /* a line that is too long for the terminal is cut there, not wrapped: it could not be
            overwritten */
@@ -389,13 +430,16 @@ cli_progress(const char *what, double done, double total, const char *unit)
                 fprintf(stderr, "timing kernels, once for pictures of this size  %.0f choices",
                         done);
         if (rate > 0 && total > 0)
-                fprintf(stderr, "  %.3g/s", rate);
+                fprintf(stderr, rate < 100 ? "  %.3g/s" : "  %.0f/s", rate);
         if (rate > 0 && total > done) {
                 const double left = ceil((total - done) / rate);
-                fprintf(stderr, "  %.0f:%02.0f left", floor(left / 60), fmod(left, 60));
+                if (left < 3600)
+                        fprintf(stderr, "  %.0f:%02.0f left", floor(left / 60), fmod(left, 60));
+                else
+                        fprintf(stderr, "  %.0f:%02.0f:%02.0f left", floor(left / 3600),
+                                floor(fmod(left, 3600) / 60), fmod(left, 60));
         }
         fputs("\033[K\033[?7h", stderr);
-        progress_shown = true;
 }
 
 bool
@@ -411,5 +455,14 @@ cli_progress_end(void)
 {
         if (progress_shown)
                 fputs("\r\033[K", stderr);
-        progress_shown = false;
+        progress_shown = 0;
+}
+
+void
+cli_progress_wipe(void)
+{
+        static const char wipe[] = "\r\033[K\033[?7h";
+
+        if (progress_shown)
+                (void)!write(STDERR_FILENO, wipe, sizeof wipe - 1);
 }

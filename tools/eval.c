@@ -16,7 +16,7 @@ static const resect_option options[] = {
         {"batch", "N", "pictures at once, at most (default 32)"},
         {"worst", "N", "mistakes to list, the most wrong first (default 10)"},
         {"bootstrap", "N", "resamples for the intervals (default 1000)"},
-        {"level", "P", "of the intervals (default 0.95)"},
+        {"level", "P", "confidence level of the intervals (default 0.95)"},
         {"min-top1", "P", "exit with 1 when top-1 is below P, a part of 1"},
         {0},
 };

@@ -192,7 +192,9 @@ print_text(const struct report *r)
                "frequent one: %.1f %%\n\n",
                 r->f.n_train, r->f.n_held_out, r->split, r->f.classes, 100 * r->f.chance);
         print_table(r);
-        printf("\n%s\n\n  %s\n", text, r->command);
+        putchar('\n');
+        cli_paragraph("", text);
+        printf("\n  %s\n", r->command);
         free(text);
 }
 

@@ -185,7 +185,7 @@ static void
 page_table(struct see *s, const resect_channel_study *study, const struct digest *d)
 {
         static const char *const headers[] = {"layer", ">channels", ">silent", ">mean",
-                ">quarter below", ">half below", ">three quarters below"};
+                ">25 % below", ">50 % below", ">75 % below"};
         enum { COLUMNS = 7 };
         char(*text)[32] = cli_alloc(s->n_layers * COLUMNS + 1, sizeof *text);
         const char **cells = cli_alloc(s->n_layers * COLUMNS + 1, sizeof *cells);
@@ -337,9 +337,8 @@ see_study(struct see *s)
         if (s->page)
                 page_layers(s, study, d, count);
         if (!cli_json()) {
-                cli_table *t = cli_table_make(
-                        (const char *const[]){"layer", ">channels", ">silent", ">selectivity",
-                                ">quarter below", ">half below", ">three quarters below", NULL});
+                cli_table *t = cli_table_make((const char *const[]){"layer", ">channels", ">silent",
+                        ">selectivity", ">25 % below", ">50 % below", ">75 % below", NULL});
                 for (size_t i = 0; i < s->n_layers; i++) {
                         const resect_layer_study *l = resect_channels_of(study, i);
                         cli_cell(t, "%s", s->layers[i].name);

@@ -102,7 +102,12 @@ shift_write_views(const shift_study *y)
                 resect_page_plot(page, p, NULL);
                 page_tables(y, page);
                 resect_page_heading(page, "Made by");
-                resect_page_code(page, cli_history());
+                char *model = cli_quoted(cli_arg(0)), *data = cli_quoted(cli_arg(1));
+                char *command = cli_format("%s %s %s", cli_history(), model, data);
+                resect_page_code(page, command);
+                free(command);
+                free(model);
+                free(data);
                 if (!resect_page_write(page, cli_value("html"), &err))
                         cli_fail(cli_value("html"), &err);
                 resect_page_free(page);

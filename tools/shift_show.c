@@ -59,22 +59,20 @@ print_tables(const shift_study *y)
         resect_shift_layer l;
         const bool source = y->f.stored && y->f.source_pictures;
         cli_table *t = cli_table_make(
-                source ? (const char *const[]){"layer", ">channels", ">distance", ">median", ">sum",
-                                 ">chance", ">source", ">worst channel", ">its distance", NULL}
-                       : (const char *const[]){"layer", ">channels", ">distance", ">median", ">sum",
-                                 ">chance", ">worst channel", ">its distance", NULL});
+                source ? (const char *const[]){"layer", ">channels", ">distance", ">median",
+                                 ">chance", ">source", ">worst channel", NULL}
+                       : (const char *const[]){"layer", ">channels", ">distance", ">median",
+                                 ">chance", ">worst channel", NULL});
         for (size_t i = 0; resect_shift_layer_at(y->s, i, &l); i++) {
                 const size_t c = worst_channel(&l);
                 cli_cell(t, "%s", l.name);
                 cli_cell(t, "%zu", l.channels);
                 cli_cell(t, "%.3f", l.mean);
                 cli_cell(t, "%.3f", l.median);
-                cli_cell(t, "%.2f", l.sum);
                 cli_cell(t, "%.3f", l.chance);
                 if (source)
                         cli_cell(t, "%.3f", l.source);
-                cli_cell(t, "%zu", c);
-                cli_cell(t, "%.3f", l.distance[c]);
+                cli_cell(t, "%zu: %.3f", c, l.distance[c]);
         }
         cli_table_print(t);
         size_t n;
@@ -111,28 +109,6 @@ print_tables(const shift_study *y)
         }
 }
 
-/* A paragraph for a terminal, broken at spaces. */
-static void
-print_wrapped(const char *s)
-{
-        enum { WIDTH = 80 };
-        for (int column = 0; *s;) {
-                const int n = (int)strcspn(s, " ");
-                if (column && column + 1 + n > WIDTH) {
-                        putchar('\n');
-                        column = 0;
-                } else if (column) {
-                        putchar(' ');
-                        column++;
-                }
-                printf("%.*s", n, s);
-                column += n;
-                s += n;
-                s += strspn(s, " ");
-        }
-        putchar('\n');
-}
-
 void
 shift_print(const shift_study *y)
 {
@@ -142,7 +118,7 @@ shift_print(const shift_study *y)
         print_tables(y);
         for (size_t i = 0; i < y->n_words; i++) {
                 putchar('\n');
-                print_wrapped(y->words[i]);
+                cli_paragraph("", y->words[i]);
         }
 }
 

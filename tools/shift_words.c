@@ -117,10 +117,8 @@ judge_domain(shift_study *y)
         if (isnan(f->auc))
                 return;
         if (f->shared)
-                add(y,
-                        "%zu pictures are in both DATA and the source; they were left out of the "
-                        "comparison.",
-                        f->shared);
+                add(y, "%zu picture%s in both DATA and the source, and left out of the comparison.",
+                        f->shared, f->shared == 1 ? " is" : "s are");
         const char *reading = f->auc_low <= 0.5 ? "they cannot be told apart"
                               : f->auc < 0.7    ? "they can hardly be told apart"
                               : f->auc < 0.95   ? "they can be told apart"

@@ -239,12 +239,21 @@ on_finished(void *ctx, const resect_trial_progress *p)
 static void
 print_words(const resect_verdict *v)
 {
-        printf("%s\n\n", v->headline);
-        for (size_t i = 0; i < v->n_warnings; i++)
-                printf("! %s\n", v->warnings[i]);
-        for (size_t i = 0; i < v->n_lines; i++)
-                printf("- %s\n", v->lines[i]);
+        cli_paragraph("", v->headline);
         putchar('\n');
+        for (size_t i = 0; i < v->n_warnings; i++)
+                cli_paragraph("! ", v->warnings[i]);
+        for (size_t i = 0; i < v->n_lines; i++)
+                cli_paragraph("- ", v->lines[i]);
+        putchar('\n');
+}
+
+/* A share in percent, as short as a table of three fractions on 80 columns wants it. */
+static const char *
+percent(char out[16], double x)
+{
+        snprintf(out, 16, isfinite(x) ? "%.1f" : "?", 100 * x);
+        return out;
 }
 
 /* Accuracy with its interval, a column a fraction. */
@@ -252,7 +261,7 @@ static void
 print_table(const resect_trial *t, const resect_verdict *v)
 {
         const char *headers[MOST + 4] = {"arm", ">rate", ">passes"};
-        char names[MOST][24], a[32], b[32], c[32];
+        char names[MOST][24], a[16], b[16], c[16];
         for (size_t f = 0; f < v->fractions; f++) {
                 snprintf(names[f], sizeof names[f], ">%g %%", 100 * resect_trial_fraction(t, f));
                 headers[3 + f] = names[f];
@@ -267,12 +276,12 @@ print_table(const resect_trial *t, const resect_verdict *v)
                 cli_cell(table, "%zu", arm.epochs);
                 for (size_t f = 0; f < v->fractions; f++) {
                         const resect_crossed *x = &v->cells[i * v->fractions + f].test;
-                        cli_cell(table, "%s (%s to %s)", resect_say_share(a, x->value),
-                                resect_say_share(b, x->low), resect_say_share(c, x->high));
+                        cli_cell(table, "%s (%s-%s)", percent(a, x->value), percent(b, x->low),
+                                percent(c, x->high));
                 }
         }
-        printf("test pictures right, mean over %zu seed%s and %g %% interval, by part of the "
-               "training pictures%s\n",
+        printf("test pictures right in %%: mean over %zu seed%s (and %g %% interval), by part of\n"
+               "the training pictures%s\n",
                 v->seeds, v->seeds == 1 ? "" : "s", 100 * v->level,
                 edge ? " (* the rate is at the edge of those tried)" : "");
         cli_table_print(table);

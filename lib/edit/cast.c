@@ -143,7 +143,7 @@ static const resect_option options[] = {
                 "with --to int8: leave 100 - P percent of the values out at each end (100: none)"},
         {"check", "DATA",
                 "measure the errors on these pictures (else on --calibrate's, or random input)"},
-        {"samples", "N", "of the pictures, so many from all over (256)"},
+        {"samples", "N", "so many of the pictures, from all over them (256)"},
         {"report", "FILE",
                 "write the table of layers there instead of printing it: JSON for a name in .json, "
                 "else TSV"},

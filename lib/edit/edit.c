@@ -117,7 +117,7 @@ static const resect_option options[] = {
         {"extract", "IN,..:OUT,..",
                 "the part between these values or parts (':layer3', 'layer2:layer4'); an empty "
                 "side stays as it is"},
-        {"canon", NULL, "one form for what exporters write in many: see below"},
+        {"canon", NULL, "one form for what exporters write in many: see above"},
         {"opset", "V", "rewrite for this version of ONNX's operators (7 to 22)"},
         {"softmax", NULL, "append a Softmax"},
         {"rename", "OLD=NEW,..", "rename values: inputs, outputs, tensors, anything between"},
@@ -133,7 +133,7 @@ static const resect_option options[] = {
                 "optional"},
         {"strip-docs", NULL, "remove doc strings and exporters' notes (stack traces, paths)"},
         {"batch", "N|sym", "fix the batch, or leave it open; proved by running the model"},
-        {"size", "H[,W]", "of the pictures"},
+        {"size", "H[,W]", "fix the height and width of the pictures"},
         {NULL, NULL, NULL},
 };
 

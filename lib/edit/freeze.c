@@ -92,8 +92,8 @@ apply(rs_surgery *s, resect_error *err)
                                          : rs_setting(s, "until"));
         if (!ok || !rs_model_store_frozen(s->m, err))
                 return false;
-        rs_note(s, "%s %zu tensors; frozen are now %zu of %zu (%.0f of %.0f numbers)",
-                thaw ? "thawed" : "froze", hits, frozen, all, numbers, total);
+        rs_note(s, "%s %zu tensor%s; frozen are now %zu of %zu (%.0f of %.0f numbers)",
+                thaw ? "thawed" : "froze", hits, hits == 1 ? "" : "s", frozen, all, numbers, total);
         return true;
 }
 

@@ -172,7 +172,7 @@ static const resect_option options[] = {
         {"dropout", "P", "dropout with probability P before the last layer (in training only)"},
         {"init", "zero|kaiming",
                 "the last layer starts at zero, or as PyTorch's Linear does (the default)"},
-        {"seed", "N", "of the random weights (0)"},
+        {"seed", "N", "seed of the random weights (0)"},
         {"replace", NULL, "take away the classifier that is there"},
         {"keep", "MAP",
                 "rows for classes in common: lines of new label, TAB, old label or number "

@@ -130,6 +130,7 @@ rs_canon_names(rs_surgery *s, resect_error *err)
                 }
         resect_anatomy_free(a);
         if (ok)
-                rs_note(s, "canon: renamed %zu tensors and %zu nodes", n, nodes);
+                rs_note(s, "canon: renamed %zu tensor%s and %zu node%s", n, n == 1 ? "" : "s",
+                        nodes, nodes == 1 ? "" : "s");
         return ok;
 }

@@ -364,7 +364,7 @@ static const resect_option options[] = {
         {"shortcut-first", NULL,
                 "a stage's first block has a Conv in its shortcut even where nothing changes "
                 "(PaddleClas's ResNet18 and 34)"},
-        {"seed", "N", "of the random weights (0)"},
+        {"seed", "N", "seed of the random weights (0)"},
         {NULL, NULL, NULL},
 };
 

@@ -149,7 +149,7 @@ into_model(rs_surgery *s, resect_error *err)
                 n++;
                 bytes += raw.size;
         }
-        rs_note(s, "took %zu tensors (%zu bytes) into the model", n, bytes);
+        rs_note(s, "took %zu tensor%s (%zu bytes) into the model", n, n == 1 ? "" : "s", bytes);
         return true;
 }
 

@@ -193,8 +193,8 @@ reset(rs_surgery *s, choice *c, uint64_t seed, resect_error *err)
                         c->match != NULL ? c->match : rs_setting(s, "from"));
         if (w.thawed != 0 && !rs_model_store_frozen(s->m, err))
                 return false;
-        rs_note(s, "reset %zu tensors (%.0f numbers), seed %llu", w.tensors, w.numbers,
-                (unsigned long long)seed);
+        rs_note(s, "reset %zu tensor%s (%.0f numbers), seed %llu", w.tensors,
+                w.tensors == 1 ? "" : "s", w.numbers, (unsigned long long)seed);
         if (w.thawed != 0)
                 rs_note(s, "%zu of them were frozen and are not any more", w.thawed);
         return rs_graph_prune(s->m, err);
@@ -222,7 +222,7 @@ static const resect_option options[] = {
                 "from the beginning of this part to the end, the classifier included: layer4, "
                 "layer3.10, head"},
         {"match", "GLOB", "tensors whose name or part matches: 'layer4.*', '*.bn?.weight'"},
-        {"seed", "N", "of the random weights (0)"},
+        {"seed", "N", "seed of the random weights (0)"},
         {NULL, NULL, NULL},
 };
 

@@ -199,7 +199,8 @@ measure(rs_surgery *s, const resect_data *d, resect_split split, const resect_in
                   rs_tour_go(s, &t, on_batch, &k, err);
         rs_bench_free(&k.bench);
         if (ok)
-                rs_note(s, "measured %zu Conv on %zu pictures", n, t.seen);
+                rs_note(s, "measured %zu Conv%s on %zu picture%s", n, n == 1 ? "" : "s", t.seen,
+                        t.seen == 1 ? "" : "s");
         return ok;
 }
 

@@ -157,7 +157,9 @@ resect_trial_report(const resect_trial *t, const resect_verdict *verdict,
         const resect_report_options o = options ? *options : (resect_report_options){0};
         rs_report r = {.t = t, .v = (const rs_verdict *)verdict};
         char title[256];
-        snprintf(title, sizeof title, "How to use %s here", o.model ? o.model : "this network");
+        const char *slash = o.model ? strrchr(o.model, '/') : NULL,
+                   *name = slash ? slash + 1 : o.model;
+        snprintf(title, sizeof title, "How to use %s here", name ? name : "this network");
         r.page = resect_page_make(title, err);
         bool ok = r.page && fill(&r, &o, err) && resect_page_write(r.page, path, err);
         resect_page_free(r.page);

@@ -18,7 +18,8 @@ figures() { sed -n '/^  "runs": /,/^  "data": /p' "$1" | grep -v '"seconds"'; }
 status 0 trial --arms scratch,head,tune
 for word in scratch head tune '50 %' '100 %'; do says "$word"; done
 says "its validation split is the test"
-check "the table ends in a verdict" grep -q '^Use \|annot tell' "$T/out"
+check "the table ends in a verdict" sh -c "tr '\n' ' ' <'$T/out' | grep -q -e '^Use ' -e 'annot tell'"
+check "lines end at 80 columns, and without spaces" sh -c "! grep -q -e '.\{81\}' -e ' \$' '$T/out'"
 trial --arms scratch,head,tune --json --quiet >"$T/whole.json" 2>"$T/err"
 check "--quiet is quiet" test ! -s "$T/err"
 figures "$T/whole.json" >"$T/whole"

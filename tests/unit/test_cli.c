@@ -5,6 +5,7 @@
 #include "unit.h"
 
 #include <pty.h>
+#include <signal.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -219,7 +220,8 @@ START_TEST(nearest)
 END_TEST
 
 /* On a terminal progress is seen from the third second on, whatever numbers its words hold; less
-   done or another total begins anew without hiding it; and its end leaves nothing. */
+   done or another total begins anew without hiding it; and neither its end nor Ctrl-C leaves
+   anything. */
 START_TEST(progress)
 {
         int master, slave, at = 0;
@@ -243,15 +245,25 @@ START_TEST(progress)
                 cli_progress("a second epoch", 1, 100, "steps");
                 nanosleep(&pause, NULL);
                 cli_progress("predicting", 7, 0, "pictures");
+                pid_t interrupted = fork();
+                if (!interrupted) {
+                        cli_standard_files();
+                        raise(SIGINT);
+                        _exit(0);
+                }
+                int how = 0;
+                bool killed = waitpid(interrupted, &how, 0) == interrupted && WIFSIGNALED(how);
                 cli_progress_end();
-                _exit(0);
+                _exit(killed && WTERMSIG(how) == SIGINT ? 0 : 1);
         }
         close(slave);
         for (ssize_t n; at < 4000 && (n = read(master, seen + at, 4000 - (size_t)at)) > 0;)
                 at += (int)n;
         seen[at] = '\0';
         close(master);
-        ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+        int how;
+        ck_assert_int_eq(waitpid(pid, &how, 0), pid);
+        ck_assert_int_eq(how, 0);
         ck_assert_ptr_null(strstr(seen, " 2/100"));
         const char *first = strstr(seen, "\rloss 0.1250  8/100 steps  "), *second;
         ck_assert_msg(first && strstr(first, "/s  0:") && strstr(first, " left"), "%s", seen);
@@ -259,7 +271,9 @@ START_TEST(progress)
         ck_assert_msg(
                 strstr(second, "\rtiming kernels, once for pictures of this size  7 choices\033[K"),
                 "%s", seen);
-        ck_assert_str_eq(seen + at - 4, "\r\033[K");
+        static const char end[] = "\r\033[K\033[?7h" /* of who was interrupted */ "\r\033[K";
+        ck_assert_int_gt(at, (int)sizeof end);
+        ck_assert_str_eq(seen + at - (sizeof end - 1), end);
 }
 END_TEST
 
