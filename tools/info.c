@@ -73,13 +73,13 @@ print_input(const info *x)
                 return;
         if (in->resize)
                 snprintf(resize, sizeof resize, "short side to %d, ", in->resize);
-        line("pictures", "%s%dx%d, %s, mean %.4g %.4g %.4g, std %.4g %.4g %.4g%s", resize,
-                in->height, in->width,
+        line("pictures", "%s%dx%d, %s%s", resize, in->height, in->width,
                 in->channels == 1 ? "grey"
                 : in->bgr         ? "BGR"
                                   : "RGB",
-                in->mean[0], in->mean[1], in->mean[2], in->std[0], in->std[1], in->std[2],
-                x->recorded ? "" : " (not recorded: ImageNet's)");
+                x->recorded ? "" : " (not recorded: as ImageNet's)");
+        line("", "mean %.4g %.4g %.4g, std %.4g %.4g %.4g", in->mean[0], in->mean[1], in->mean[2],
+                in->std[0], in->std[1], in->std[2]);
 }
 
 static void
@@ -199,13 +199,21 @@ row(cli_table *t, const info *x, const char *indent, const char *name, const cha
 static const char *
 kind_of(const resect_block *b)
 {
+        return b->kind == RESECT_BOTTLENECK ? "bottleneck" : "basic";
+}
+
+/* What is told of a block: whether it is of another kind than the first of its stage, whose row
+   says that one's, and where it changes sizes. */
+static const char *
+about_block(const resect_block *b, const resect_block *first)
+{
         static char text[64];
-        snprintf(text, sizeof text, "%s%s%s", b->kind == RESECT_BOTTLENECK ? "bottleneck" : "basic",
-                b->stride > 1 ? ", stride 2" : "", b->downsample ? ", projection" : "");
-        if (b->stride > 2)
-                snprintf(text, sizeof text, "%s, stride %d%s",
-                        b->kind == RESECT_BOTTLENECK ? "bottleneck" : "basic", b->stride,
-                        b->downsample ? ", projection" : "");
+        char stride[32] = "";
+        const char *kind = b->kind == first->kind ? "" : kind_of(b);
+        if (b->stride > 1)
+                snprintf(stride, sizeof stride, "%sstride %d", *kind ? ", " : "", b->stride);
+        snprintf(text, sizeof text, "%s%s%s%s", kind, stride,
+                b->downsample && (*kind || *stride) ? ", " : "", b->downsample ? "projection" : "");
         return text;
 }
 
@@ -221,15 +229,16 @@ print_parts(const info *x)
         for (size_t i = 0; i < resect_anatomy_part_count(x->a); i++) {
                 const resect_part *p = resect_anatomy_part(x->a, i);
                 char kind[32] = "";
-                if (p->blocks)
-                        snprintf(kind, sizeof kind, "%d block%s", p->blocks,
+                const resect_block *first = p->blocks ? resect_anatomy_block(x->a, at) : NULL;
+                if (first)
+                        snprintf(kind, sizeof kind, "%d %s block%s", p->blocks, kind_of(first),
                                 p->blocks == 1 ? "" : "s");
                 row(t, x, "", p->name, kind, p->channels, p->height, p->width, p->parameters,
                         p->macs, p->activation_bytes);
                 for (int k = 0; k < p->blocks; k++) {
                         const resect_block *b = resect_anatomy_block(x->a, at++);
-                        row(t, x, "  ", b->name, kind_of(b), b->out_channels, b->height, b->width,
-                                b->parameters, b->macs, b->activation_bytes);
+                        row(t, x, "  ", b->name, about_block(b, first), b->out_channels, b->height,
+                                b->width, b->parameters, b->macs, b->activation_bytes);
                 }
         }
         row(t, x, "total", "", "", -1, -1, -1, x->s->parameters, x->s->macs,

@@ -407,7 +407,7 @@ struct report {
         json_t *json;
         const char *const *labels;
         size_t n_labels;
-        bool logits;
+        bool logits, features; /* features: there are no classes, and values are what they are */
         int64_t top;
 };
 
@@ -418,15 +418,22 @@ report_picture(struct report *r, const char *name, const float *scores, int64_t 
         json_t *top = json_array();
         for (int64_t i = 0; i < n && i < r->top; i++) {
                 const char *label = (size_t)b[i].index < r->n_labels ? r->labels[b[i].index] : NULL;
-                json_array_append_new(top,
-                        json_pack("{s:I, s:o, s:o}", "class", (json_int_t)b[i].index, "label",
-                                cli_json_text(label), "probability", cli_json_real(b[i].score)));
+                if (r->features)
+                        json_array_append_new(
+                                top, json_pack("{s:I, s:o}", "feature", (json_int_t)b[i].index,
+                                             "value", cli_json_real(b[i].score)));
+                else
+                        json_array_append_new(
+                                top, json_pack("{s:I, s:o, s:o}", "class", (json_int_t)b[i].index,
+                                             "label", cli_json_text(label), "probability",
+                                             cli_json_real(b[i].score)));
                 if (!r->table)
                         continue;
                 cli_cell(r->table, "%s", i ? "" : name);
-                cli_cell(r->table, "%.4f", (double)b[i].score);
+                cli_cell(r->table, r->features ? "%.4g" : "%.4f", (double)b[i].score);
                 cli_cell(r->table, "%lld", (long long)b[i].index);
-                cli_cell(r->table, "%s", label ? label : "");
+                if (!r->features)
+                        cli_cell(r->table, "%s", label ? label : "");
         }
         json_array_append_new(
                 r->json, json_pack("{s:o, s:o}", "picture", cli_json_text(name), "top", top));
@@ -436,7 +443,9 @@ report_picture(struct report *r, const char *name, const float *scores, int64_t 
 static int
 run_pictures(resect_model *m, const struct wishes *w, resect_anatomy *a)
 {
-        static const char *const headers[] = {"picture", ">probability", ">class", "label", NULL};
+        static const char *const headers[] = {"picture", ">probability", ">class", "label", NULL},
+                                 *const of_features[] = {"picture", ">value", ">feature", NULL};
+        const resect_summary *s = resect_anatomy_summary(a);
         resect_error err;
         resect_input in;
         if (!resect_input_of(m, &in, NULL, &err) ||
@@ -460,7 +469,8 @@ run_pictures(resect_model *m, const struct wishes *w, resect_anatomy *a)
         build(&k, m, &b, 1, w);
         struct report r = {.json = json_array(),
                 .top = cli_integer("top", 5, 1, 1000000),
-                .logits = !resect_anatomy_summary(a)->has_softmax};
+                .features = s->n_blocks && !s->has_head};
+        r.logits = !s->has_softmax && !r.features;
         r.labels = resect_model_labels(m, &r.n_labels);
         resect_tensor stacked = {0};
         bool classes = true;
@@ -488,7 +498,7 @@ run_pictures(resect_model *m, const struct wishes *w, resect_anatomy *a)
                         if (!resect_tensor_make(&stacked, y->dtype, y->rank, dims, &err))
                                 cli_fail(NULL, &err);
                         if (classes && !cli_json() && !cli_output())
-                                r.table = cli_table_make(headers);
+                                r.table = cli_table_make(r.features ? of_features : headers);
                 }
                 size_t row = y->size / (size_t)(y->rank ? y->dims[0] : 1);
                 if (stacked.data)

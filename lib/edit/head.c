@@ -149,9 +149,9 @@ attach(rs_surgery *s, plan *p, resect_error *err)
              resect_model_set_labels(s->m, (const char *const *)p->labels,
                      p->labels != NULL ? (size_t)p->spec.classes : 0, err);
         if (ok)
-                rs_note(s, "%s %lld features, %lld classes",
+                rs_note(s, "%s %lld features, %lld class%s",
                         had ? "replaced the classifier:" : "classifier:", (long long)channels,
-                        (long long)p->spec.classes);
+                        (long long)p->spec.classes, p->spec.classes == 1 ? "" : "es");
         return ok;
 }
 

@@ -148,8 +148,8 @@ regrow(rs_surgery *s, const char *cut, const char *features, int64_t channels, c
                 if (n == NULL || !rs_node_set_int(s->m, n, "axis", 1, err))
                         return false;
         }
-        rs_note(s, "the classifier is fresh: %lld features, %lld classes", (long long)channels,
-                (long long)e->classes);
+        rs_note(s, "the classifier is fresh: %lld features, %lld class%s", (long long)channels,
+                (long long)e->classes, e->classes == 1 ? "" : "es");
         return rs_end_at(s, cut, e->output, err);
 }
 

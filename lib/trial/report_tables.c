@@ -128,11 +128,19 @@ rs_table_arms(rs_report *r, resect_error *err)
         return rs_table_end(&t, err);
 }
 
+/* Three digits, and no exponent behind large numbers. */
+static void
+worth(rs_table *t, double x)
+{
+        rs_table_cell(t, fabs(x) < 999.5 ? "%.3g" : "%.0f", x);
+}
+
 bool
 rs_table_costs(rs_report *r, resect_error *err)
 {
         static const char *const headers[] = {"arm", ">a run", ">search", ">passes",
-                ">multiplications", ">parameters", ">trained", ">points a second", ">points a G"};
+                ">multiplications", ">parameters", ">trained", ">points a second",
+                ">points a 10\xe2\x81\xb9"};
         char m[32], p[32], n[32];
         const size_t last = r->v->pub.fractions - 1;
         rs_table t = rs_table_begin(r,
@@ -155,8 +163,8 @@ rs_table_costs(rs_report *r, resect_error *err)
                 rs_table_cell(&t, "%s", arm->macs ? resect_say_count(m, (double)arm->macs) : "?");
                 rs_table_cell(&t, "%s", resect_say_count(p, (double)arm->parameters));
                 rs_table_cell(&t, "%s", resect_say_count(n, (double)arm->trained));
-                rs_table_cell(&t, "%.3g", of->points_per_second);
-                rs_table_cell(&t, "%.3g", of->points_per_gmac);
+                worth(&t, of->points_per_second);
+                worth(&t, of->points_per_gmac);
         }
         return rs_table_end(&t, err);
 }

@@ -59,7 +59,7 @@ const char rs_style_page[] =
         "background:var(--lead);border-left:4px solid var(--accent)}\n"
         ".warn{font-size:1rem;background:var(--warn);border-left-color:var(--warnline)}\n"
         "pre{background:var(--box);border:1px solid var(--line);border-radius:6px;padding:.7em "
-        ".9em;overflow-x:auto;font:13px/1.5 "
+        ".9em;white-space:pre-wrap;overflow-wrap:anywhere;font:13px/1.5 "
         "ui-monospace,SFMono-Regular,Menlo,Consolas,\"DejaVu Sans Mono\",monospace}\n"
         "figure{margin:1.4em 0}figcaption{color:var(--soft);font-size:.9rem;margin-top:.4em;"
         "max-width:46rem}\n"

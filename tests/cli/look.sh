@@ -13,6 +13,8 @@ says '2048 features to 1000 classes, logits'
 says '25.6 M'
 says '4.1 G'
 check 'no line ends in a blank' sh -c "! grep -q ' \$' '$T/out'"
+says '6 bottleneck blocks'
+check 'no line is longer than 80 columns' sh -c "! grep -q '.\{81\}' '$T/out'"
 status 0 resect-info --json "$T/r50.onnx"
 check 'ResNet-50 has 25557032 parameters' grep -q '"parameters": 25557032,' "$T/out"
 check 'ResNet-50 makes 4089184256 MACs' grep -q '"macs": 4089184256,' "$T/out"

@@ -83,6 +83,14 @@ check 'two features' test "$(grep -c '"layer": "the last maps"' "$T/out")" -eq 2
 status 0 resect-see "$T/maps.onnx" $D --pictures 1 --json
 says 'ends in maps'
 
+# Features are values, and resect-run takes them for no classes.
+picture=$(find "$T/data" -type f | sort | head -n 1)
+status 0 resect-run "$T/features.onnx" "$picture"
+check 'the highest features' grep -q '^picture  *value  *feature$' "$T/out"
+status 0 resect-run "$T/features.onnx" "$picture" --json
+check 'five of them' test "$(grep -c '"feature": ' "$T/out")" -eq 5
+check 'and no probability' sh -c "! grep -q probability '$T/out'"
+
 # What cannot be.
 refuses resect-see "$T/features.onnx" "$T/data" --classes 1
 refuses resect-see "$T/features.onnx" "$T/data" --occlude 8
