@@ -84,7 +84,7 @@ status 0 resect-see "$T/maps.onnx" $D --pictures 1 --json
 says 'ends in maps'
 
 # Features are values, and resect-run takes them for no classes.
-picture=$(find "$T/data" -type f | sort | head -n 1)
+picture=$(find "$T/seen" -name "*-gradcam-0.png" | sort | head -n 1)
 status 0 resect-run "$T/features.onnx" "$picture"
 check 'the highest features' grep -q '^picture  *value  *feature$' "$T/out"
 status 0 resect-run "$T/features.onnx" "$picture" --json
