@@ -143,8 +143,8 @@ print_table(const struct report *r)
                 cli_cell(t, "%zu", row->k);
                 cli_cell(t, "%.3f", row->logme);
                 cli_cell(t, "%s",
-                        row == r->cut && row == r->best ? "best, cut here"
-                        : row == r->cut                 ? "cut here"
+                        row == r->cut && row == r->best ? "best, cut"
+                        : row == r->cut                 ? "cut"
                         : row == r->best                ? "best"
                                                         : "");
         }
@@ -188,9 +188,13 @@ static void
 print_text(const struct report *r)
 {
         char *text = answer(r);
-        printf("%zu pictures to learn from, %zu held out (%s), %zu classes; always saying the most "
-               "frequent one: %.1f %%\n\n",
-                r->f.n_train, r->f.n_held_out, r->split, r->f.classes, 100 * r->f.chance);
+        char *data =
+                cli_format("%zu pictures to learn from, %zu held out (%s), %zu classes; always "
+                           "saying the most frequent one: %.1f %%",
+                        r->f.n_train, r->f.n_held_out, r->split, r->f.classes, 100 * r->f.chance);
+        cli_paragraph("", data);
+        free(data);
+        putchar('\n');
         print_table(r);
         putchar('\n');
         cli_paragraph("", text);

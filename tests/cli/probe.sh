@@ -15,7 +15,7 @@ status 0 probe
 says "stem"
 says "layer1.0"
 says "pool"
-says "cut here"
+check "one row is the cut" test "$(grep -c '[ ,] cut$' "$T/out")" -eq 1
 says "resect-head --classes 3"
 check "one row a depth" test "$(grep -c '^layer[0-9]*\.[0-9]* ' "$T/out")" -eq "$(resect-info --json "$M" | grep -c '"name": "layer[0-9]*\.')"
 
