@@ -219,7 +219,6 @@ small_input(const rs_report *r)
                 in.width = (int)fmax(1, in.width * shrink);
                 in.resize = (int)ceil(in.resize * shrink);
         }
-        in.nhwc = false;
         return in;
 }
 
@@ -282,6 +281,7 @@ rs_show_mistakes(rs_report *r, resect_error *err)
         const resect_split split = resect_trial_test_split(r->t);
         const bool raw = resect_data_is_raw(resect_trial_data(r->t));
         resect_input in = raw ? r->t->input : small_input(r);
+        in.nhwc = false; /* as resect_picture_of takes raw values */
         const size_t n = v->n_worst < MOST_THUMBS ? v->n_worst : MOST_THUMBS;
         resect_thumb *t = RS_NEW(&r->arena, n + 1, resect_thumb, err);
         if (!t)

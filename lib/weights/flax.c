@@ -369,6 +369,7 @@ take_key(struct reading *r, struct level *l)
         rs_span s = {0};
         char number[24];
         r->name.size = l->name;
+        rs_buf_str(&r->name, ""); /* what is wrong with the key is said of its map */
         if (!l->map)
                 snprintf(number, sizeof number, "%llu", (unsigned long long)l->index++);
         else if (!next(r, &t))

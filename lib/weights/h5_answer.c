@@ -129,8 +129,11 @@ hear_values(struct taking *t, size_t bytes, rs_span *out)
         t->a->ended = true; /* until it is sure that memory was not what failed */
         if (!k)
                 return false;
-        if (bytes > t->room)
-                return damaged(t, "more values than --max-size");
+        if (bytes > t->room) /* of a good file, too: deflated, it is smaller than its values */
+                return rs_fail(t->err, RESECT_UNSUPPORTED,
+                        "%s: its values take more than %llu bytes, which is the limit (--max-size)",
+                        t->path,
+                        (unsigned long long)(t->c->max_size ? t->c->max_size : RS_INPUT_MAX));
         t->room -= bytes;
         k->next = t->c->own;
         t->c->own = k;

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "edit/edit.h"
+#include "look/trunk.h"
 #include "model/model.h"
 #include "resect/look.h"
 #include "tensor/dtype.h"
@@ -31,7 +32,8 @@ struct writing {
 
 struct blob {
         const char *name;
-        size_t readers, taken; /* more than one reader: through a Split */
+        size_t readers, taken; /* more than one reader: through a Split, */
+        const char **split;    /* which makes these */
 };
 
 static bool
@@ -86,18 +88,25 @@ make_blob(struct writing *w, const char *value)
 }
 
 /* After the layer: a Split for a value of many readers. */
-static void
+static bool
 split_blob(struct writing *w, const char *value)
 {
-        const struct blob *b = rs_map_get(&w->values, value);
+        struct blob *b = rs_map_get(&w->values, value);
         if (b->readers < 2)
-                return;
+                return true;
+        if (!(b->split = RS_NEW(&w->arena, b->readers, const char *, w->err)))
+                return false;
         rs_buf_printf(&w->text, "Split split.%s 1 %zu %s", b->name, b->readers, b->name);
-        for (size_t i = 0; i < b->readers; i++)
-                rs_buf_printf(&w->text, " %s.split.%zu", b->name, i);
+        for (size_t i = 0; i < b->readers; i++) {
+                const char *wish = rs_arena_printf(&w->arena, w->err, "%s.split.%zu", b->name, i);
+                if (!wish || !(b->split[i] = fresh(w, &w->blob_names, wish, strlen(wish))))
+                        return false;
+                rs_buf_printf(&w->text, " %s", b->split[i]);
+        }
         rs_buf_str(&w->text, "\n");
         w->layers++;
         w->blobs += b->readers;
+        return true;
 }
 
 /* Puts the name by which the next reader of a value knows it. */
@@ -107,9 +116,8 @@ put_input(struct writing *w, const rs_node *n, size_t slot)
         struct blob *b = slot < n->n_in ? rs_map_get(&w->values, n->in[slot]) : NULL;
         if (!b)
                 return refuse(w, n, "an input that is constant or missing");
-        rs_buf_printf(&w->text, " %s", b->name);
-        if (b->readers > 1)
-                rs_buf_printf(&w->text, ".split.%zu", b->taken++ % b->readers);
+        rs_buf_printf(
+                &w->text, " %s", b->readers > 1 ? b->split[b->taken++ % b->readers] : b->name);
         return true;
 }
 
@@ -135,8 +143,7 @@ static bool
 end(struct writing *w, const rs_node *n)
 {
         rs_buf_str(&w->text, "\n");
-        split_blob(w, n->out[0]);
-        return !w->text.oom || rs_fail_nomem(w->err);
+        return split_blob(w, n->out[0]) && (!w->text.oom || rs_fail_nomem(w->err));
 }
 
 static bool
@@ -235,9 +242,11 @@ ints(struct writing *w, const rs_node *n, const char *name, size_t count, int64_
         int64_t *out)
 {
         const rs_attr *a = rs_node_attr(n, name);
+        if (a && (a->type != RS_ATTR_INTS || a->n != count))
+                return refuse(w, n, "not an operation on pictures");
         for (size_t i = 0; i < count; i++)
-                out[i] = a && a->n == count ? a->ints[i] : otherwise;
-        return !a || a->n == count || refuse(w, n, "not an operation on pictures");
+                out[i] = a ? a->ints[i] : otherwise;
+        return true;
 }
 
 struct window {
@@ -349,7 +358,7 @@ reduce_mean(struct writing *w, const rs_node *n)
         rs_arena scratch = {0};
         rs_span s;
         int64_t axes[2] = {0};
-        if (a && a->n == 2) {
+        if (a && a->type == RS_ATTR_INTS && a->n == 2) {
                 axes[0] = a->ints[0];
                 axes[1] = a->ints[1];
         } else if (t && t->count == 2 && t->dtype == RESECT_INT64) {
@@ -362,7 +371,7 @@ reduce_mean(struct writing *w, const rs_node *n)
         }
         for (int i = 0; i < 2; i++)
                 axes[i] += axes[i] < 0 ? 4 : 0;
-        if (axes[0] + axes[1] != 5 || axes[0] * axes[1] != 6)
+        if (!(axes[0] == 2 && axes[1] == 3) && !(axes[0] == 3 && axes[1] == 2))
                 return refuse(w, n, "not a mean over height and width");
         return global_pool(w, n);
 }
@@ -398,9 +407,17 @@ relu(struct writing *w, const rs_node *n)
         return plain(w, n, "ReLU", 1, "");
 }
 
+/* Over the channels: to ncnn, which knows of no batch, they are the first axis. */
 static bool
 softmax(struct writing *w, const rs_node *n)
 {
+        int64_t axis = rs_node_int(n, "axis", rs_model_opset(w->m) < 13 ? 1 : -1),
+                dims[RESECT_RANK_MAX];
+        int rank;
+        if (axis < 0)
+                axis += n->n_in && rs_value_dims(w->anatomy, n->in[0], &rank, dims) ? rank : 2;
+        if (axis != 1)
+                return refuse(w, n, "not over the channels");
         return plain(w, n, "Softmax", 1, " 0=0 1=1");
 }
 
@@ -411,6 +428,8 @@ flatten(struct writing *w, const rs_node *n)
         const rs_tensor *shape = constant(w, n, 1);
         if (!strcmp(n->op, "Reshape") && (!shape || shape->count != 2))
                 return refuse(w, n, "not a reshaping to rows");
+        if (!strcmp(n->op, "Flatten") && rs_node_int(n, "axis", 1) != 1)
+                return refuse(w, n, "not one row a picture");
         return plain(w, n, "Flatten", 1, "");
 }
 
@@ -465,8 +484,7 @@ put_input_layer(struct writing *w)
                         (long long)in->dims[2], (long long)in->dims[1]);
         rs_buf_str(&w->text, "\n");
         w->layers++;
-        split_blob(w, in->name);
-        return rs_map_put(&w->layer_names, name, w, NULL, w->err);
+        return split_blob(w, in->name) && rs_map_put(&w->layer_names, name, w, NULL, w->err);
 }
 
 static bool

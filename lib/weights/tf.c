@@ -201,9 +201,7 @@ take_tensor(struct reading *r, const char *key, const struct bundle_entry *e, re
         if (why)
                 return rs_checkpoint_skip(r->c, key, err, "%s", why);
         if (!dtype || e->shape.unknown_rank)
-                return rs_checkpoint_skip(r->c, key, err,
-                        e->type == RS_TF_STRING ? "text" : "elements of TensorFlow's type %llu",
-                        (unsigned long long)e->type);
+                return rs_tf_skip(r->c, key, e->type, dtype != 0, err);
         if (e->slices)
                 return take_slices(r, key, full ? full : key, dtype, e, err);
         struct place *p = RS_NEW(&r->c->arena, 1, struct place, err);

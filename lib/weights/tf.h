@@ -30,6 +30,8 @@ bool rs_tf_shape_parse(rs_span wire, rs_tf_shape *out);
 /* Why a variable is none of the network's: of an optimiser, or of the training. NULL: it may be one. Beside `x` stands `x/Momentum`,
    which must come later. */
 const char *rs_tf_no_weight(const rs_checkpoint *c, const char *name);
+/* Skips a variable of a type that is no element type, or, when it is one (known), of a shape that the file does not say. */
+bool rs_tf_skip(rs_checkpoint *c, const char *name, uint64_t type, bool known, resect_error *err) RESECT_MUST;
 
 bool rs_tf_write(const rs_writing *w, resect_error *err) RESECT_MUST;
 

@@ -46,13 +46,13 @@ rs_tf_slice_parse(rs_span wire, rs_tf_slice *out)
                 if (out->rank == RESECT_RANK_MAX)
                         return false;
                 int64_t start = 0, length = -1;
-                while (rs_wire_next(&f.body, &g))
-                        if (g.type == RS_WIRE_VARINT && g.value <= INT64_MAX) {
-                                if (g.number == 1)
-                                        start = (int64_t)g.value;
-                                else if (g.number == 2)
-                                        length = (int64_t)g.value;
-                        }
+                while (rs_wire_next(&f.body, &g)) {
+                        if (g.type != RS_WIRE_VARINT || (g.number != 1 && g.number != 2))
+                                continue;
+                        if (g.value > INT64_MAX)
+                                return false;
+                        *(g.number == 1 ? &start : &length) = (int64_t)g.value;
+                }
                 if (f.body.size)
                         return false;
                 out->at[out->rank].start = start;

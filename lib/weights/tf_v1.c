@@ -281,9 +281,10 @@ read_values(
                 return rs_fail(err, RESECT_FORMAT, "a part of it is another variable's");
         if (!count_values(out->proto, out->kind, &n, &plain, err))
                 return false;
-        if (n % out->kind->each || n / out->kind->each != elements)
+        size_t takes;
+        if (!rs_mul(elements, out->kind->each, &takes) || n != takes)
                 return rs_fail(
-                        err, RESECT_FORMAT, "%zu values for a shape that takes %zu", n, elements);
+                        err, RESECT_FORMAT, "%zu values for a shape that takes %zu", n, takes);
         out->count = elements;
         return true;
 }
@@ -363,9 +364,7 @@ take_variable(struct reading *r, const struct variable *v, resect_error *err)
         int32_t dtype = rs_tf_dtype(m.type);
         const struct kind *kind = kind_of(dtype);
         if (!kind || m.shape.unknown_rank)
-                return rs_checkpoint_skip(r->c, v->name, err,
-                        m.type == RS_TF_STRING ? "text" : "elements of TensorFlow's type %llu",
-                        (unsigned long long)m.type);
+                return rs_tf_skip(r->c, v->name, m.type, kind != NULL, err);
         if (m.shape.rank > RESECT_RANK_MAX ||
                 !rs_tensor_extent(dtype, m.shape.rank, m.shape.dims, &count, &bytes, NULL))
                 return rs_fail(err, RESECT_FORMAT, "a shape that no file can hold");

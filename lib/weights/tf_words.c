@@ -71,3 +71,14 @@ rs_tf_no_weight(const rs_checkpoint *c, const char *name)
                 }
         return NULL;
 }
+
+bool
+rs_tf_skip(rs_checkpoint *c, const char *name, uint64_t type, bool known, resect_error *err)
+{
+        if (known)
+                return rs_checkpoint_skip(c, name, err, "of an unknown shape");
+        if (type == RS_TF_STRING)
+                return rs_checkpoint_skip(c, name, err, "text");
+        return rs_checkpoint_skip(
+                c, name, err, "elements of TensorFlow's type %llu", (unsigned long long)type);
+}

@@ -129,7 +129,8 @@ rs_variant_of_model(const rs_set *set)
         const rs_attr *pads = rs_node_attr(pool, "pads");
         bool pads_end = pads && pads->type == RS_ATTR_INTS && pads->n == 4 && !pads->ints[0] &&
                         pads->ints[2];
-        bool ceils = rs_node_int(pool, "ceil_mode", 0) && (!pads || !pads->n || !pads->ints[0]);
+        bool ceils = rs_node_int(pool, "ceil_mode", 0) &&
+                     (!pads || pads->type != RS_ATTR_INTS || !pads->n || !pads->ints[0]);
         v.has_pool1 = true;
         v.pool1 = pads_end || ceils || rs_span_is(mode, "SAME_UPPER") ? RS_POOL1_END
                   : pad_before(set, pool) && set->net.preactivation   ? RS_POOL1_ZERO

@@ -633,5 +633,33 @@ START_TEST(failures_while_it_is_proved)
 }
 END_TEST
 
+/* A pool whose pads are of the wrong kind says nothing of where it is padded. */
+START_TEST(pads_that_are_no_numbers)
+{
+        static const float pads[] = {1, 1, 1, 1};
+        resect_error err;
+        resect_model *m = base(false, "v1.5");
+        rs_set set;
+        for (size_t i = 0; i < m->graph.n_nodes; i++) {
+                rs_node *n = m->graph.nodes[i];
+                if (strcmp(n->op, "MaxPool") != 0)
+                        continue;
+                CK_OK(rs_node_set_int(m, n, "ceil_mode", 1, &err), err);
+                CK_OK(rs_node_set_int(m, n, "pads", 1, &err), err);
+                rs_attr *a = (rs_attr *)(uintptr_t)rs_node_attr(n, "pads");
+                a->type = RS_ATTR_FLOATS;
+                a->floats = pads;
+                a->n = 4;
+        }
+        CK_OK(rs_set_of_model(&set, m, &err), err);
+        rs_variant v = rs_variant_of_model(&set);
+        ck_assert(v.has_pool1);
+        ck_assert_int_eq(v.pool1, RS_POOL1_END);
+        rs_set_free(&set);
+        resect_model_free(m);
+}
+END_TEST
+
 UNIT_MAIN("convert", what_is_spoilt_on_the_way_never_takes_its_place, failures_while_it_is_proved,
-        momenta, bottlenecks, basic_blocks, other_variants, slim_strides, odd_epsilon)
+        momenta, bottlenecks, basic_blocks, other_variants, slim_strides, odd_epsilon,
+        pads_that_are_no_numbers)

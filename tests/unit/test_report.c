@@ -5,6 +5,7 @@
 #include "fake_trial.h"
 
 #include <ctype.h>
+#include "data/data.h"
 #include "tools/trial_json.h"
 
 static char *page;
@@ -142,37 +143,47 @@ static const fake_arm arms[] = {
         {"head", "a new classifier trained", true, true, {0.88, 0.9, 0.92}, 0.97, 12, 7.8},
         {"tune", "everything trained", false, true, {0.85, 0.9, 0.93}, 0.99, 310, 7.8}};
 
-START_TEST(every_figure_stands_in_the_page)
+static const fake world = {.classes = classes,
+        .n_classes = 3,
+        .per_class = 20,
+        .tests_per_class = 25,
+        .seeds = 3,
+        .n_fractions = 3,
+        .n_arms = 3,
+        .epochs = 10,
+        .fractions = {0.25, 0.5, 1},
+        .arms = arms,
+        .luck = 0.1,
+        .restarts = 4,
+        .restart_gain = 0.2};
+
+static char *
+report(const fake *k, resect_verdict *v)
 {
-        fake k = {.classes = classes,
-                .n_classes = 3,
-                .per_class = 20,
-                .tests_per_class = 25,
-                .seeds = 3,
-                .n_fractions = 3,
-                .n_arms = 3,
-                .epochs = 10,
-                .fractions = {0.25, 0.5, 1},
-                .arms = arms,
-                .luck = 0.1,
-                .restarts = 4,
-                .restart_gain = 0.2};
         resect_error err;
         char path[4200];
         struct stat st;
-        scratch_make();
-        fake_make(&k);
-        resect_verdict *v = resect_trial_judge(k.t, &(resect_judge_options){.rounds = 999}, &err);
-        ck_assert_msg(v != NULL, "%s", err.msg);
         snprintf(path, sizeof path, "%s/report.html", scratch_dir);
         const resect_report_options o = {
                 "net.onnx", "photos/", "resect-trial net.onnx photos/ -o report.html"};
-        CK_OK(resect_trial_report(k.t, v, &o, path, &err), err);
+        CK_OK(resect_trial_report(k->t, v, &o, path, &err), err);
         ck_assert_int_eq(stat(path, &st), 0);
         char *html = calloc((size_t)st.st_size + 1, 1);
         FILE *f = fopen(path, "rb");
         ck_assert_uint_eq(fread(html, 1, (size_t)st.st_size, f), (size_t)st.st_size);
         fclose(f);
+        return html;
+}
+
+START_TEST(every_figure_stands_in_the_page)
+{
+        fake k = world;
+        resect_error err;
+        scratch_make();
+        fake_make(&k);
+        resect_verdict *v = resect_trial_judge(k.t, &(resect_judge_options){.rounds = 999}, &err);
+        ck_assert_msg(v != NULL, "%s", err.msg);
+        char *html = report(&k, v);
         page = text_of(html);
         json_t *all = trial_json(k.t, v);
         walk(all, "", "");
@@ -190,4 +201,44 @@ START_TEST(every_figure_stands_in_the_page)
 }
 END_TEST
 
-UNIT_MAIN("report", every_figure_stands_in_the_page)
+/* A network that takes its channels last shows the same pictures. */
+START_TEST(layouts)
+{
+        fake k = world;
+        resect_error err;
+        scratch_make();
+        fake_make(&k);
+        /* The same as numbers, without files. */
+        resect_data *d = k.data;
+        const size_t each = 3 * 28 * 28;
+        float *x = calloc(d->n_samples * each, sizeof *x);
+        for (size_t i = 0; i < d->n_samples * each; i++)
+                x[i] = (float)(i % 1009 * (i % 7));
+        for (size_t i = 0; i < d->n_samples; i++)
+                d->samples[i].row = i;
+        d->x.data = x;
+        memcpy(d->chw, (int64_t[]){3, 28, 28}, sizeof d->chw);
+        resect_verdict *v = resect_trial_judge(k.t, &(resect_judge_options){.rounds = 999}, &err);
+        ck_assert_msg(v != NULL, "%s", err.msg);
+        for (int raw = 0; raw < 2; raw++) {
+                char *page_of[2];
+                for (int last = 0; last < 2; last++) {
+                        d->kind = raw ? RS_TENSOR : RS_FILES;
+                        k.t->input.nhwc = last;
+                        page_of[last] = report(&k, v);
+                        ck_assert_ptr_nonnull(strstr(page_of[last], "data:image/png"));
+                }
+                ck_assert_msg(!strcmp(page_of[0], page_of[1]), "raw: %d", raw);
+                free(page_of[0]);
+                free(page_of[1]);
+        }
+        d->kind = RS_FILES;
+        d->x.data = NULL;
+        free(x);
+        resect_verdict_free(v);
+        fake_done(&k);
+        scratch_done();
+}
+END_TEST
+
+UNIT_MAIN("report", every_figure_stands_in_the_page, layouts)

@@ -117,6 +117,8 @@ START_TEST(hostile)
         scratch_make();
         REFUSED("\x81\xa1w\xc1", RESECT_FORMAT, "no MessagePack");
         REFUSED("\x82\xa1w\xc0\xa1w\xc0", RESECT_FORMAT, "the same key twice");
+        REFUSED("\x81\xa1p\x82\xa1w\xc0", RESECT_FORMAT, ": p: more keys than there are bytes");
+        REFUSED("\x81\xa1p\x82\xa1w\xc0\xc0", RESECT_FORMAT, ": p: a key that is no text");
         REFUSED("\x82\xa1w\x81\xa1v\xc0\xa3w/v\xc0", RESECT_FORMAT, "the same key twice");
         REFUSED("\x81\xa1w\xc0\xc0", RESECT_FORMAT, "bytes after the end");
         REFUSED("\x81\xa2w\0\xc0", RESECT_FORMAT, "no text");

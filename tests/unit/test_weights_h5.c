@@ -315,7 +315,9 @@ START_TEST(answers)
                 BAD("t" NAME "\1\0\0\0\x09\0\0\0", "a tensor"),
                 BAD("t" NAME "\1\0\0\0\1\0\0\0\0\0\0\0\0\0\0\x80", "a dimension"),
                 BAD("t" NAME "\1\0\0\0\1\0\0\0\0\0\0\0\0\0\0\x7f\0\0\0\0\0\0\0\0", "a shape"),
-                BAD("t" NAME "\1\0\0\0\1\0\0\0\0\0\0\0\0\0\0\1" FOLLOW, "--max-size"),
+                BAD("t" NAME "\1\0\0\0\1\0\0\0\0\0\0\0\0\0\0\1" FOLLOW,
+                        "f: its values take more than 1048576 bytes, which is the limit "
+                        "(--max-size)"),
                 BAD("t" NAME "\x63\0\0\0\1\0\0\0\2\0\0\0\0\0\0\0" FOLLOW, "a shape"),
                 BAD("n\xff\xff\xff\xff", "a long text"), BAD("n\1\0\0\0\0", "a NUL"),
                 BAD("e\x04\0\0\0\3\0\0\0why", "f: why"), BAD("e\0\0\0\0\3\0\0\0why", "f: why")};

@@ -297,6 +297,124 @@ START_TEST(not_written)
 }
 END_TEST
 
+static rs_node *
+node_of(resect_model *m, const char *op)
+{
+        for (size_t i = 0; i < m->graph.n_nodes; i++)
+                if (!strcmp(m->graph.nodes[i]->op, op))
+                        return m->graph.nodes[i];
+        ck_abort_msg("no %s", op);
+}
+
+/* What ncnn's words would not say, and attributes of the wrong kind. */
+START_TEST(odd_nodes)
+{
+        static const float ones[] = {1, 1, 1, 1};
+        static const struct {
+                const char *op, *attribute;
+                size_t floats; /* so many of them; 0: a whole number that is none of ncnn's */
+                const char *word;
+        } odd[] = {{"Conv", "dilations", 2, "not an operation on pictures"},
+                {"Conv", "pads", 4, "not an operation on pictures"},
+                {"MaxPool", "strides", 2, "not an operation on pictures"},
+                {"ReduceMean", "axes", 2, "not a mean over height and width"},
+                {"Softmax", "axis", 0, "not over the channels"},
+                {"Flatten", "axis", 0, "not one row a picture"}};
+        resect_error err;
+        scratch_make();
+        for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
+                resect_model *m =
+                        form_make(&(form){.blocks = {1, 1},
+                                          .end = END_SOFTMAX,
+                                          .pool = strcmp(odd[i].op, "ReduceMean") ? POOL_GLOBAL
+                                                                                  : POOL_MEAN_ATTR},
+                                1);
+                rs_node *n = node_of(m, odd[i].op);
+                CK_OK(rs_node_set_int(m, n, odd[i].attribute, 2, &err), err);
+                rs_attr *a = (rs_attr *)(uintptr_t)rs_node_attr(n, odd[i].attribute);
+                if (odd[i].floats) {
+                        a->type = RS_ATTR_FLOATS;
+                        a->floats = ones;
+                        a->ints = NULL;
+                        a->n = odd[i].floats;
+                }
+                ck_assert_msg(!write_model(m, 0, &err), "%s", odd[i].op);
+                ck_assert_int_eq(err.code, RESECT_UNSUPPORTED);
+                ck_assert_msg(strstr(err.msg, odd[i].word), "%s", err.msg);
+                ck_assert_int_eq(scratch_count(), 0);
+                resect_model_free(m);
+        }
+        /* numbers whose sum does not fit */
+        resect_model *m = form_make(&(form){.blocks = {1, 1}, .pool = POOL_MEAN_ATTR}, 1);
+        CK_OK(rs_node_set_ints(m, node_of(m, "ReduceMean"), "axes",
+                      (int64_t[]){INT64_MAX, INT64_MAX}, 2, &err),
+                err);
+        ck_assert(!write_model(m, 0, &err));
+        ck_assert_msg(strstr(err.msg, "not a mean over height and width"), "%s", err.msg);
+        resect_model_free(m);
+        scratch_done();
+}
+END_TEST
+
+/* Every blob is made once and read once, also when a value of the model is called as the blobs that
+ * a Split makes are. */
+START_TEST(blobs)
+{
+        resect_error err;
+        scratch_make();
+        resect_model *m = form_make(&(form){.blocks = {1, 1}}, 1);
+        rs_node *pool = node_of(m, "MaxPool"); /* its output goes into a block and around it */
+        char wish[300];
+        size_t renamed = 0, n, layers = 0;
+        snprintf(wish, sizeof wish, "%s.split.0", pool->out[0]);
+        const char *old = NULL;
+        for (size_t i = 0; i < m->graph.n_nodes; i++) {
+                rs_node *x = m->graph.nodes[i];
+                if (!old && !strcmp(x->op, "Conv") && strcmp(x->out[0], pool->in[0]) != 0)
+                        old = x->out[0];
+                for (size_t k = 0; old && k < x->n_out; k++)
+                        if (!strcmp(x->out[k], old))
+                                x->out[k] = wish, renamed++;
+                for (size_t k = 0; old && k < x->n_in; k++)
+                        if (!strcmp(x->in[k], old))
+                                x->in[k] = wish, renamed++;
+        }
+        ck_assert_uint_ge(renamed, 2);
+        CK_OK(write_model(m, 0, &err), err);
+        char *words = (char *)ckpt_slurp(scratch("o.param"), &n), *rest = NULL;
+        words[n] = '\0';
+        rs_map made = {0};
+        size_t outs = 0, ins = 0, asked_layers = 0, asked_blobs = 0;
+        strtok_r(words, "\n", &rest);
+        ck_assert_int_eq(
+                sscanf(strtok_r(NULL, "\n", &rest), "%zu %zu", &asked_layers, &asked_blobs), 2);
+        for (char *at; (at = strtok_r(NULL, "\n", &rest)); layers++) {
+                char *tail = NULL;
+                strtok_r(at, " ", &tail);
+                strtok_r(NULL, " ", &tail);
+                size_t in = strtoul(strtok_r(NULL, " ", &tail), NULL, 10),
+                       out = strtoul(strtok_r(NULL, " ", &tail), NULL, 10);
+                for (; in; in--, ins++) {
+                        const char *blob = strtok_r(NULL, " ", &tail);
+                        ck_assert_msg(rs_map_get(&made, blob) == words, "%s", blob);
+                        CK_OK(rs_map_put(&made, blob, &made, NULL, &err), err);
+                }
+                for (; out; out--, outs++) {
+                        const char *blob = strtok_r(NULL, " ", &tail);
+                        ck_assert_msg(!rs_map_get(&made, blob), "%s is made twice", blob);
+                        CK_OK(rs_map_put(&made, blob, words, NULL, &err), err);
+                }
+        }
+        ck_assert_uint_eq(layers, asked_layers);
+        ck_assert_uint_eq(outs, asked_blobs);
+        ck_assert_uint_eq(ins + 1, outs); /* all but the result */
+        rs_map_free(&made);
+        free(words);
+        resect_model_free(m);
+        scratch_done();
+}
+END_TEST
+
 /* The k-th allocation of a writing fails: NOMEM and no file; or it could be done without (the
    anatomy's look-ups), and the files are the same. */
 START_TEST(allocations)
@@ -358,4 +476,5 @@ START_TEST(corpus)
 }
 END_TEST
 
-UNIT_MAIN("ncnn", by_hand, hostile, damage, networks, not_written, allocations, corpus)
+UNIT_MAIN("ncnn", by_hand, hostile, damage, networks, not_written, odd_nodes, blobs, allocations,
+        corpus)

@@ -254,6 +254,12 @@ sample(rs_entry e[8])
         text(&t, 8, "word", 4);
         whole("words", 7, 1, (int64_t[]){1}, &t);
         whole("quantised", 11, 1, (int64_t[]){1}, &t);
+        struct msg meta = {0}, shape = {0};
+        number(&shape, 3, 1); /* unknown_rank */
+        text(&meta, 1, "shapeless", 9);
+        inside(&meta, 2, &shape);
+        number(&meta, 3, 1);
+        inside(&file.contents, 1, &meta);
 }
 
 START_TEST(reads)
@@ -267,12 +273,13 @@ START_TEST(reads)
         CK_OK(c != NULL, err);
         ck_assert_str_eq(c->format->name, "tf-v1");
         ckpt_same(c, e, 8);
-        ck_assert_uint_eq(c->n_skipped, 5);
+        ck_assert_uint_eq(c->n_skipped, 6);
         static const char *const skipped[][2] = {{"global_step", "a count of steps"},
                 {"quantised", "elements of TensorFlow's type 11"},
                 {"resnet_v1_101/conv1/biases/Momentum", "the optimiser's state"},
-                {"resnet_v1_101/mean_rgb", "the pictures' mean"}, {"words", "text"}};
-        for (size_t i = 0; i < 5; i++) {
+                {"resnet_v1_101/mean_rgb", "the pictures' mean"},
+                {"shapeless", "of an unknown shape"}, {"words", "text"}};
+        for (size_t i = 0; i < 6; i++) {
                 ck_assert_str_eq(c->skipped[i].name, skipped[i][0]);
                 ck_assert_str_eq(c->skipped[i].why, skipped[i][1]);
         }
@@ -404,7 +411,7 @@ START_TEST(lies)
         t.n = 0;
         text(&t, 9, ckpt_values, 12); /* a complex number and a half */
         whole("w", 8, 0, NULL, &t);
-        refused(RESECT_FORMAT, "3 values for a shape that takes 1");
+        refused(RESECT_FORMAT, "3 values for a shape that takes 2");
         t.n = 0;
         text(&t, 5, ckpt_values, 16);
         whole("w", 1, 2, huge, &t);
@@ -437,6 +444,14 @@ START_TEST(lies)
                 }
                 refused(RESECT_UNSUPPORTED, "beside each other");
         }
+        /* a part that begins before 0, under the key that it would have if it began there */
+        static const int64_t below[][2] = {{-1, 4}};
+        two[0] = extents(1, below);
+        line("w", 1, 1, four, two, 1);
+        t.n = 0;
+        text(&t, 5, ckpt_values, 16);
+        record("\0w\0\1\1\1\x80\x84", 8, "w", two, &t);
+        refused(RESECT_FORMAT, "damaged");
         /* twice the same name */
         line("w", 1, 1, four, &full, 1);
         t.n = 0;
