@@ -341,12 +341,12 @@ write_file(resect_weights *source, resect_model *graph, const resect_convert_opt
         if (!resect_weights_write(source, path, format, names, &own, &c, &err))
                 cli_fail(NULL, &err);
         print_sum(&c);
+        free(format);
         if (stopped(&c, &proof))
                 return 1;
         print_json(&c, &proof, path);
         if (proof.said[0])
                 cli_note("%s", proof.said);
-        free(format);
         return 0;
 }
 
