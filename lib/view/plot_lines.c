@@ -231,6 +231,24 @@ draw_axes(const struct frame *f)
                 f->p->x.label, SIZE, f->right - f->left + f->left);
 }
 
+/* How many points there are within a line of text's height of (from .. to, y). */
+static size_t
+points_near(const struct frame *f, double from, double to, double y)
+{
+        const resect_plot *p = f->p;
+        size_t n = 0;
+        for (size_t k = 0; k < p->n_series; k++)
+                for (size_t i = 0; i < p->series[k].n; i++) {
+                        const rs_series *s = &p->series[k];
+                        if (!takes(p, s, i))
+                                continue;
+                        const double x = rs_scale_at(&f->x, s->x[i]);
+                        n += x > from && x < to && fabs(rs_scale_at(&f->y, s->y[i]) - y) < 14;
+                }
+        return n;
+}
+
+/* Its words are at the right end of a line, or at the left where they hide less. */
 static void
 draw_references(const struct frame *f)
 {
@@ -243,7 +261,11 @@ draw_references(const struct frame *f)
                         continue;
                 rs_buf_printf(f->b, "<path class=\"rv-ref\" d=\"M%.1f %.1fH%.1f\"/>\n", f->left, y,
                         f->right);
-                rs_svg_text(f->b, f->right - 2, y < f->top + 20 ? y + 14 : y - 4, RS_END,
+                const double at = y < f->top + 20 ? y + 14 : y - 4,
+                             width = rs_text_width(r->label, 11) + 8;
+                const bool left = points_near(f, f->left, f->left + width, at - 4) <
+                                  points_near(f, f->right - width, f->right, at - 4);
+                rs_svg_text(f->b, left ? f->left + 4 : f->right - 2, at, left ? RS_START : RS_END,
                         "rv-soft rv-small rv-halo", r->label, 11, f->right - f->left - 8);
         }
 }

@@ -480,5 +480,32 @@ START_TEST(memory_runs_out)
 }
 END_TEST
 
-UNIT_MAIN("view", ticks_are_round, numbers_for_people, text_is_escaped, anything_can_be_drawn,
-        matrices_of_any_size, a_small_plot, a_page, inputs_become_pictures, memory_runs_out)
+/* A reference's words stand at the end where they hide no point, at the right when both are free.
+ */
+START_TEST(words_hide_no_points)
+{
+        resect_error err;
+        const resect_axis axis = {.label = "a"};
+        const double x[6] = {0, 1, 2, 3, 4, 5};
+        static const double y[3][6] = {{0, 1, 2, 3, 8, 9}, {9, 8, 3, 2, 1, 0}, {0, 1, 2, 3, 1, 2}};
+        for (int k = 0; k < 3; k++) {
+                resect_plot *p = resect_plot_lines("t", NULL, &axis, &axis, &err);
+                ck_assert_ptr_nonnull(p);
+                resect_plot_line(p, NULL, 6, x, y[k], NULL, NULL);
+                resect_plot_reference(p, k < 2 ? 8.5 : 0.5, "the words beside it");
+                const char *all = draw(p, RS_WIDE), *words = strstr(all, ">the words beside it<");
+                ck_assert_ptr_nonnull(words);
+                const char *tag = words;
+                while (*tag != '<')
+                        tag--;
+                const bool right = strstr(tag, "text-anchor=\"end\"") &&
+                                   strstr(tag, "text-anchor=\"end\"") < words;
+                ck_assert_msg(right == (k > 0), "%d: %.*s", k, (int)(words - tag), tag);
+                resect_plot_free(p);
+        }
+}
+END_TEST
+
+UNIT_MAIN("view", words_hide_no_points, ticks_are_round, numbers_for_people, text_is_escaped,
+        anything_can_be_drawn, matrices_of_any_size, a_small_plot, a_page, inputs_become_pictures,
+        memory_runs_out)
