@@ -144,8 +144,8 @@ RESECT_API void resect_weights_remove(const char *path, const char *format);
 /*
  * Proof. prove: what both have is the same, to the bit (tolerance 0), or, everything folded into the Convs, within tolerance of
  * each tensor's largest value; *compared counts tensors. run_both: two models give the same outputs on small random input, within
- * tolerance of their scale; how says with which threads, kernels, precision and exact (NULL: all zero), and nothing else. GRAPH, with
- * the place, when not.
+ * tolerance of their scale; how says with which threads, kernels, precision and exact, and who is told of timings (NULL: all zero), and
+ * nothing else. GRAPH, with the place, when not.
  */
 RESECT_API bool resect_weights_prove(
         const resect_weights *a, const resect_weights *b, double tolerance, size_t *compared, resect_error *err) RESECT_MUST;

@@ -63,6 +63,8 @@ bool rs_split(rs_arena *a, const char *what, const char *text, char at, const ch
 bool rs_read_lines(rs_arena *a, const char *path, const char ***lines, size_t *n,
         resect_error *err) RESECT_MUST;
 void rs_note(const rs_surgery *s, const char *fmt, ...) RESECT_PRINTF(2, 3);
+/* The listener's progress, when there is one. */
+void rs_tell(const rs_surgery *s, const char *what, size_t done, size_t total);
 /* Does name match a shell pattern (* ? [...]; no byte is special to *, dots neither)? */
 bool rs_glob(const char *pattern, const char *name);
 

@@ -66,9 +66,7 @@ rs_tour_plan(rs_surgery *s, rs_tour *t, resect_error *err)
 static bool
 on_picture(void *ctx, size_t done, size_t total)
 {
-        const rs_surgery *s = ctx;
-        if (s->to.progress != NULL)
-                s->to.progress(s->to.ctx, "looking at the pictures", done, total);
+        rs_tell(ctx, "looking at the pictures", done, total);
         return true;
 }
 
@@ -139,8 +137,7 @@ rs_tour_go(const rs_surgery *s, rs_tour *t, rs_on_batch *fn, void *ctx, resect_e
         while (ok && (ok = resect_loader_next(l, &got, err)) && got.n != 0) {
                 ok = fn(ctx, &got.x, &got, err);
                 t->seen += got.n;
-                if (s->to.progress != NULL)
-                        s->to.progress(s->to.ctx, t->what, t->seen, t->samples);
+                rs_tell(s, t->what, t->seen, t->samples);
         }
         resect_loader_free(l);
         rs_arena_free(&a);

@@ -6,7 +6,8 @@
 #include "edit/edit.h"
 #include "resect/plan.h"
 
-/* One run without fusion; how says threads, kernels, precision and exact (NULL: nothing of them).
+/* One run without fusion; how says threads, kernels, precision, exact and whom to tell of timings
+ * (NULL: nothing of them), and nothing else.
  * Results are copies, to be freed with resect_tensor_free. */
 bool rs_run(resect_model *m, const resect_plan_options *how, const resect_binding *inputs,
         size_t n_inputs, const char *const *outputs, size_t n_outputs,

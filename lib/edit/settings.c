@@ -184,6 +184,13 @@ rs_note(const rs_surgery *s, const char *fmt, ...)
         s->to.note(s->to.ctx, line);
 }
 
+void
+rs_tell(const rs_surgery *s, const char *what, size_t done, size_t total)
+{
+        if (s->to.progress != NULL)
+                s->to.progress(s->to.ctx, what, done, total);
+}
+
 /* One bracket expression at *p ("[a-c]", "[!x]") against c; moves *p past it. An unclosed one is a
  * plain '['. */
 static bool

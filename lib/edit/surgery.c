@@ -84,9 +84,7 @@ settings_fit(const rs_edit *e, const resect_setting *settings, size_t n, resect_
 static bool
 on_timing(void *ctx, size_t done, size_t total)
 {
-        const rs_surgery *s = ctx;
-        if (s->to.progress != NULL)
-                s->to.progress(s->to.ctx, "timing kernels", done, total);
+        rs_tell(ctx, "timing kernels", done, total);
         return true;
 }
 

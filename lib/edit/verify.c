@@ -30,12 +30,18 @@ rs_run(resect_model *m, const resect_plan_options *how, const resect_binding *in
         resect_error *err)
 {
         static const resect_plan_options none;
-        resect_plan_options options = how != NULL ? *how : none;
-        options.inputs = inputs;
-        options.n_inputs = n_inputs;
-        options.outputs = outputs;
-        options.n_outputs = n_outputs;
-        options.no_fusion = true;
+        how = how != NULL ? how : &none;
+        const resect_plan_options options = {.inputs = inputs,
+                .n_inputs = n_inputs,
+                .outputs = outputs,
+                .n_outputs = n_outputs,
+                .no_fusion = true,
+                .threads = how->threads,
+                .kernels = how->kernels,
+                .precision = how->precision,
+                .exact = how->exact,
+                .progress = how->progress,
+                .ctx = how->ctx};
         rs_arena a = {0};
         resect_tensor *in = RS_NEW(&a, n_inputs + 1, resect_tensor, err);
         resect_tensor *views = RS_NEW(&a, n_outputs + 1, resect_tensor, err);

@@ -101,7 +101,7 @@ scramble(resect_model *m, const rs_scheme *s)
 }
 
 static resect_tensor
-answer(resect_model *m)
+answer_as(resect_model *m, const resect_plan_options *how)
 {
         resect_error err;
         resect_value in;
@@ -110,9 +110,15 @@ answer(resect_model *m)
         CK_OK(rs_random_input(&in, 1, 64, &x, &err), err);
         const resect_binding b = {in.name, x};
         const char *out = m->graph.outputs[0]->name;
-        CK_OK(rs_run(m, NULL, &b, 1, &out, 1, &y, &err), err);
+        CK_OK(rs_run(m, how, &b, 1, &out, 1, &y, &err), err);
         resect_tensor_free(&x);
         return y;
+}
+
+static resect_tensor
+answer(resect_model *m)
+{
+        return answer_as(m, NULL);
 }
 
 static const char *
@@ -265,6 +271,23 @@ START_TEST(other_variants)
 END_TEST
 
 /* Strides in the last block of the stage before, and back again. */
+/* Of how a model is run for a proof, training is no part: BatchNormalization would take the batch's
+ * statistics. */
+START_TEST(proofs_do_not_train)
+{
+        resect_model *m = base(false, "v1.5");
+        resect_plan_options how = {.kernels = RESECT_KERNELS_REFERENCE};
+        resect_tensor want = answer_as(m, &how);
+        how.training = true;
+        resect_tensor got = answer_as(m, &how);
+        ck_assert_uint_eq(got.size, want.size);
+        ck_assert_mem_eq(got.data, want.data, want.size);
+        resect_tensor_free(&want);
+        resect_tensor_free(&got);
+        resect_model_free(m);
+}
+END_TEST
+
 START_TEST(slim_strides)
 {
         resect_error err;
@@ -661,5 +684,5 @@ START_TEST(pads_that_are_no_numbers)
 END_TEST
 
 UNIT_MAIN("convert", what_is_spoilt_on_the_way_never_takes_its_place, failures_while_it_is_proved,
-        momenta, bottlenecks, basic_blocks, other_variants, slim_strides, odd_epsilon,
-        pads_that_are_no_numbers)
+        momenta, bottlenecks, basic_blocks, other_variants, proofs_do_not_train, slim_strides,
+        odd_epsilon, pads_that_are_no_numbers)
