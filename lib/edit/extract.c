@@ -260,6 +260,6 @@ rs_rename(rs_surgery *s, const char *spec, resect_error *err)
                         !rs_proof_rename(s, old, eq + 1, err))
                         return false;
         }
-        rs_note(s, "renamed %zu values", n);
+        rs_note(s, "renamed %zu value%s", n, n == 1 ? "" : "s");
         return true;
 }
