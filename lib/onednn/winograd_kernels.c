@@ -133,6 +133,12 @@ static const float scales_5[3] = {1 / (2 * 0.375f * D_5(0.375f, 0.875f) * D_5(0.
         1 / (2 * 0.875f * D_5(0.875f, 0.375f) * D_5(0.875f, 1.5f)),
         1 / (2 * 1.5f * D_5(1.5f, 0.375f) * D_5(1.5f, 0.875f))};
 
+/* 5e-5 with these. */
+#define D_7(p, q, r, s) (1 / (2 * (p) * D_5(p, q) * D_5(p, r) * D_5(p, s)))
+static const float points_7[4] = {0.25f, 0.6875f, 1.125f, 2.125f};
+static const float scales_7[4] = {D_7(0.25f, 0.6875f, 1.125f, 2.125f), D_7(0.6875f, 0.25f, 1.125f, 2.125f),
+        D_7(1.125f, 0.25f, 0.6875f, 2.125f), D_7(2.125f, 0.25f, 0.6875f, 1.125f)};
+
 #define P(k) points_4[k]
 #define N(k) scales_4[k]
 #define M 4
@@ -147,9 +153,19 @@ static const float scales_5[3] = {1 / (2 * 0.375f * D_5(0.375f, 0.875f) * D_5(0.
 #define M 5
 #define NAME(name) name##_5
 #include "onednn/winograd_tile.inc.h"
+#undef P
+#undef N
+#undef M
+#undef NAME
+#define P(k) points_7[k]
+#define N(k) scales_7[k]
+#define M 7
+#define NAME(name) name##_7
+#include "onednn/winograd_tile.inc.h"
 
-const rs_wino_kernels rs_wino_4 = {4, 6, spread_4, widen_4, gather_4, weights_4, taps_4};
-const rs_wino_kernels rs_wino_5 = {5, 7, spread_5, widen_5, gather_5, weights_5, taps_5};
+const rs_wino_kernels rs_wino_4 = {4, 6, 6, spread_4, widen_4, gather_4, weights_4, taps_4};
+const rs_wino_kernels rs_wino_5 = {5, 7, 6, spread_5, widen_5, gather_5, weights_5, taps_5};
+const rs_wino_kernels rs_wino_7 = {7, 9, 9, spread_7, widen_7, gather_7, weights_7, taps_7};
 
 static INLINE void
 product(int tiles, int vectors, const rs_wino_sums *r)

@@ -30,6 +30,7 @@ typedef struct rs_wino_end {
 /* The kernels for tiles of one size. */
 typedef struct rs_wino_kernels {
         size_t m, a;
+        size_t weigh; /* transforming weights takes as long as the products of so many tiles */
         /* B' d B of the tile whose outputs begin at (y, x), for channel blocks [from, to): block b goes to
            v + b / 2 * pair + b % 2 * odd. */
         void (*spread)(const rs_wino_map *map, const float *picture, size_t y, size_t x, size_t from, size_t to, float *v,
@@ -44,7 +45,7 @@ typedef struct rs_wino_kernels {
         void (*taps)(const float *u, size_t plane, float *w /* [9][16] */);    /* G' u G */
 } rs_wino_kernels;
 
-extern const rs_wino_kernels rs_wino_4, rs_wino_5;
+extern const rs_wino_kernels rs_wino_4, rs_wino_5, rs_wino_7;
 
 bool rs_wino_able(void);
 

@@ -1,45 +1,63 @@
 /* SPDX-License-Identifier: 0BSD */
 /*
- * The transforms for tiles of M x M outputs, M being 4 or 5. The points where the polynomials of Toom and Cook are evaluated come
- * in pairs p, -p, with 0 for M = 4 and infinity for both, so that even and odd parts are computed once for two points. They were
- * chosen for small errors among those whose products are exact in float. The row of -p is negated in B' and in G for M = 5, which
+ * The transforms for tiles of M x M outputs, M being 4, 5 or 7. The points where the polynomials of Toom and Cook are evaluated come
+ * in pairs p, -p, with 0 for M = 4 and infinity for all, so that even and odd parts are computed once for two points. They were
+ * chosen for small errors among those whose products are exact in float. For odd M the row of -p is negated in B' and in G, which
  * changes no product and makes the scale of both rows of a pair, which is all in G, the same.
  *
  * Included by winograd_kernels.c with M, P (the points), N (their scales) and NAME defined.
  */
 #define A (M + 2)
-#define PAIRS (M == 4 ? 2 : 3)
+#define PAIRS ((M + 1) / 2)
 #define FIRST (M == 4 ? 1 : 0) /* where pairs begin */
 #define SQ(k) (P(k) * P(k))
+
+/* The coefficients of the product of all X - P(k)^2 but that of `without`; returns its degree. */
+static INLINE int
+NAME(product_of)(int without, float *c)
+{
+        int degree = 0;
+
+        c[0] = 1;
+        UNROLL for (int k = 0; k < PAIRS; k++)
+        {
+                if (k == without)
+                        continue;
+                c[degree + 1] = c[degree];
+                UNROLL for (int i = degree; i > 0; i--) c[i] = c[i - 1] - SQ(k) * c[i];
+                c[0] *= -SQ(k);
+                degree++;
+        }
+        return degree;
+}
+
+/* The sum of c[i] d[2 i]; the last c is 1. */
+static INLINE V
+NAME(weighted)(const float *c, int degree, const V *d)
+{
+        V sum = d[2 * degree];
+
+        UNROLL for (int i = degree - 1; i >= 0; i--) sum = MADD(SET(c[i]), d[2 * i], sum);
+        return sum;
+}
 
 /* r = B' d */
 static INLINE void
 NAME(spread_line)(const V *d, V *r)
 {
-#if M == 4
+        float c[PAIRS + 1];
+
         UNROLL for (int k = 0; k < PAIRS; k++)
         {
-                const V q = SET(SQ(1 - k)), p = SET(P(k));
-                const V even = NMADD(q, d[2], d[4]), odd = NMADD(q, d[1], d[3]);
-                r[FIRST + 2 * k] = MADD(p, odd, even);
-                r[FIRST + 2 * k + 1] = NMADD(p, odd, even);
+                const int degree = NAME(product_of)(k, c);
+                const V even = NAME(weighted)(c, degree, d + FIRST), odd = NAME(weighted)(c, degree, d + FIRST + 1), p = SET(P(k));
+                r[FIRST + 2 * k] = MADD(p, even, odd);
+                r[FIRST + 2 * k + 1] = FIRST ? NMADD(p, even, odd) : MSUB(p, even, odd);
         }
-        const V sum = SET(SQ(0) + SQ(1)), product = SET(SQ(0) * SQ(1));
-        r[0] = MADD(product, d[0], NMADD(sum, d[2], d[4]));
-        r[A - 1] = MADD(product, d[1], NMADD(sum, d[3], d[5]));
-#else
-        UNROLL for (int k = 0; k < PAIRS; k++)
-        {
-                const float b = SQ((k + 1) % 3), c = SQ((k + 2) % 3);
-                const V sum = SET(b + c), product = SET(b * c), p = SET(P(k));
-                const V even = MADD(product, d[0], NMADD(sum, d[2], d[4]));
-                const V odd = MADD(product, d[1], NMADD(sum, d[3], d[5]));
-                r[2 * k] = MADD(p, even, odd);
-                r[2 * k + 1] = MSUB(p, even, odd);
-        }
-        const V e1 = SET(SQ(0) + SQ(1) + SQ(2)), e2 = SET(SQ(0) * SQ(1) + SQ(0) * SQ(2) + SQ(1) * SQ(2));
-        r[A - 1] = NMADD(SET(SQ(0) * SQ(1) * SQ(2)), d[0], MADD(e2, d[2], NMADD(e1, d[4], d[6])));
-#endif
+        const int degree = NAME(product_of)(PAIRS, c);
+        if (FIRST)
+                r[0] = NAME(weighted)(c, degree, d);
+        r[A - 1] = NAME(weighted)(c, degree, d + FIRST);
 }
 
 /* r = A d: the polynomial with coefficients d at every point. */
@@ -51,46 +69,49 @@ NAME(widen_line)(const V *d, V *r)
         UNROLL for (int k = 0; k < PAIRS; k++)
         {
                 const V q = SET(SQ(k)), p = SET(P(k));
-                const V even = MADD(q, M == 5 ? MADD(q, d[M - 1], d[2]) : d[2], d[0]), odd = MADD(q, d[3], d[1]);
+                V even = d[(M - 1) / 2 * 2], odd = d[(M - 2) / 2 * 2 + 1];
+                UNROLL for (int i = (M - 1) / 2 * 2 - 2; i >= 0; i -= 2) even = MADD(q, even, d[i]);
+                UNROLL for (int i = (M - 2) / 2 * 2 - 1; i >= 0; i -= 2) odd = MADD(q, odd, d[i]);
                 r[FIRST + 2 * k] = MADD(p, odd, even);
                 r[FIRST + 2 * k + 1] = NMADD(p, odd, even);
         }
         r[A - 1] = d[M - 1];
 }
 
-/* y = A' s */
+/* y = A' N s */
 static INLINE void
 NAME(gather_line)(const V *s, V *y)
 {
         V even[PAIRS], odd[PAIRS];
+        float power[PAIRS];
+
         UNROLL for (int k = 0; k < PAIRS; k++)
         {
                 even[k] = ADD(s[FIRST + 2 * k], s[FIRST + 2 * k + 1]);
                 odd[k] = SUB(s[FIRST + 2 * k], s[FIRST + 2 * k + 1]);
+                power[k] = N(k);
         }
-        y[0] = ADD(even[0], even[1]);
-        y[0] = ADD(y[0], M == 4 ? s[0] : even[PAIRS - 1]);
-        float power[PAIRS];
-        for (int k = 0; k < PAIRS; k++)
-                power[k] = P(k);
-        UNROLL for (int i = 1; i < M; i++)
+        UNROLL for (int i = 0; i < M; i++)
         {
                 const V *from = i % 2 ? odd : even;
-                y[i] = i == M - 1 ? MADD(SET(power[0]), from[0], s[A - 1]) : MUL(SET(power[0]), from[0]);
+                if (i == 0 && FIRST)
+                        y[i] = MADD(SET(power[0]), from[0], MUL(SET(N(PAIRS)), s[0]));
+                else
+                        y[i] = i == M - 1 ? MADD(SET(power[0]), from[0], s[A - 1]) : MUL(SET(power[0]), from[0]);
                 UNROLL for (int k = 1; k < PAIRS; k++) y[i] = MADD(SET(power[k]), from[k], y[i]);
                 UNROLL for (int k = 0; k < PAIRS; k++) power[k] *= P(k);
         }
 }
 
-/* r = G w */
+/* r = G w but for N */
 static INLINE void
 NAME(weights_line)(const V *w, V *r)
 {
         if (FIRST)
-                r[0] = MUL(SET(N(2)), w[0]);
+                r[0] = w[0];
         UNROLL for (int k = 0; k < PAIRS; k++)
         {
-                const V even = MUL(SET(N(k)), MADD(SET(SQ(k)), w[2], w[0])), p = SET(N(k) * P(k));
+                const V even = MADD(SET(SQ(k)), w[2], w[0]), p = SET(P(k));
                 r[FIRST + 2 * k] = MADD(p, w[1], even);
                 r[FIRST + 2 * k + 1] = NMADD(p, w[1], even);
         }

@@ -14,20 +14,23 @@ typedef struct rs_wino_tiles {
         size_t count;      /* of the whole batch */
 } rs_wino_tiles;
 
-/* The size of tile with which there is less to multiply. */
+/* The size of tile with which there is least to do. */
 static inline rs_wino_tiles
 rs_wino_tiles_of(const rs_winograd *p)
 {
-        enum { U_TILES = 6 }; /* transforming weights takes as long as the products of these */
-        const rs_wino_kernels *const both[] = {&rs_wino_4, &rs_wino_5};
+        const rs_wino_kernels *const all[] = {&rs_wino_4, &rs_wino_5, &rs_wino_7};
         rs_wino_tiles best = {0};
+        size_t least = 0;
 
-        for (size_t i = 0; i < 2; i++) {
-                const rs_wino_kernels *k = both[i];
+        for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+                const rs_wino_kernels *k = all[i];
                 rs_wino_tiles t = {k, k->a * k->a, rs_up(p->oh, k->m), rs_up(p->ow, k->m), 0};
                 t.count = p->n * t.rows * t.cols;
-                if (!i || t.points * (t.count + U_TILES) < best.points * (best.count + U_TILES))
+                const size_t work = t.points * (t.count + k->weigh);
+                if (!i || work < least) {
                         best = t;
+                        least = work;
+                }
         }
         return best;
 }
