@@ -12,7 +12,7 @@
  * Either every thread has groups of its own and reads all transformed weights for each of them
  * (many tiles, few weights), or all threads transform the inputs of many groups together and then
  * share out the chunks of outputs (few tiles, many weights). Then transformed weights, which are 4
- * or 5 times as large, are made where they are used, for a few channels at a time, and never leave
+ * to 9 times as large, are made where they are used, for a few channels at a time, and never leave
  * a core's cache: what is kept of the weights is [O / 32][C][2][9][16], or they are read as they
  * lie where that happens once only.
  *
@@ -25,13 +25,11 @@
 #include "base/mem.h"
 
 enum {
-        OWN_BYTES = 640 << 10,  /* of v and s of a group that one thread has for itself */
-        OWN_WEIGHTS = 3 << 20,  /* of weights beyond which threads share them */
-        SUM_BYTES = 480 << 10,  /* of s of a group that is shared */
-        SHARED_BYTES = 8 << 20, /* of v of the groups that are done at a time */
-        OWN_TAPS = 1300 << 10,
-        LEAST = 20,
-        WEIGHT_BYTES = 400 << 10, /* of weights that are transformed at a time */
+        OWN_BYTES = 640 << 10,    /* of v and s of a group that one thread has for itself */
+        OWN_WEIGHTS = 3 << 20,    /* of weights beyond which threads share them */
+        SUM_BYTES = 480 << 10,    /* of s of a group that is shared */
+        SHARED_BYTES = 8 << 20,   /* of v of the groups that are done at a time */
+        WEIGHT_BYTES = 400 << 10, /* of shared weights that are transformed at a time */
 };
 
 /* All that follows from an rs_winograd. */
@@ -39,8 +37,8 @@ typedef struct shape {
         rs_wino_tiles t;
         size_t ib, ob, chunks;   /* blocks of 16 in and out, chunks of 32 out */
         size_t groups, together; /* groups of tiles, and how many are done at a time */
+        size_t depth;            /* blocks of channels whose weights are transformed at a time */
         size_t v_plane, v_group, s_plane, w_plane; /* floats */
-        size_t depth; /* blocks of channels whose weights are transformed at a time; 0: they all are, beforehand */
         int threads;
         bool shared;
 } shape;
@@ -60,17 +58,16 @@ shape_of(const rs_winograd *p)
                 .ob = p->o / 16};
 
         s.chunks = rs_up(s.ob, 2);
+        s.shared = s.t.points * p->c * p->o * sizeof(float) > OWN_WEIGHTS;
         const size_t v_tile = s.t.points * p->c * sizeof(float);
         const size_t s_tile = s.t.points * RS_WINO_CHUNK * sizeof(float);
-        if (v_tile * p->o > OWN_WEIGHTS)
-                s.depth = at_most(WEIGHT_BYTES / (s_tile * 16), 1);
-        const size_t own = at_most((s.depth ? OWN_TAPS : OWN_BYTES) / (v_tile + s_tile), RS_WINO_BLOCK);
-        s.shared = s.depth && (own < LEAST || s.t.count < own * (size_t)s.threads);
+
+        s.depth = at_most(WEIGHT_BYTES / (s_tile * 16), 1);
         if (s.shared) {
                 s.groups = rs_up(s.t.count, at_most(SUM_BYTES / s_tile, RS_WINO_BLOCK));
                 s.together = at_most(SHARED_BYTES / (rs_up(s.t.count, s.groups) * v_tile), 1);
         } else {
-                s.groups = rs_up(s.t.count, own);
+                s.groups = rs_up(s.t.count, at_most(OWN_BYTES / (v_tile + s_tile), RS_WINO_BLOCK));
                 s.together = 1;
         }
         if (s.together > s.groups)
@@ -79,7 +76,7 @@ shape_of(const rs_winograd *p)
         s.v_plane = rs_wino_plane(most * p->c);
         s.v_group = s.t.points * s.v_plane;
         s.s_plane = rs_wino_plane(most * RS_WINO_CHUNK);
-        s.w_plane = rs_wino_plane((s.depth ? s.depth * 16 : p->c) * RS_WINO_CHUNK);
+        s.w_plane = rs_wino_plane((s.shared ? s.depth * 16 : p->c) * RS_WINO_CHUNK);
         return s;
 }
 
@@ -96,7 +93,7 @@ rs_winograd_able(const rs_winograd *p)
         if (p->c > most || p->o > most || p->h > most || p->w > most || p->oh > most ||
                 p->ow > most)
                 return false;
-        /* whatever is counted is below this much times 1 << 24: pictures with tiles half empty, 49
+        /* whatever is counted is below this much times 1 << 24: pictures with tiles half empty, 81
          * points, floats, 256 threads */
         return rs_mul(p->n, p->h + 8, &x) && rs_mul(x, p->w + 8, &x) && rs_mul(x, p->c, &x) &&
                rs_mul(p->n, p->oh + 8, &y) && rs_mul(y, p->ow + 8, &y) &&
@@ -124,7 +121,7 @@ rs_winograd_weight_bytes(const rs_winograd *p)
 {
         const shape s = shape_of(p);
 
-        return (s.depth ? 9 * p->c * p->o : s.chunks * s.t.points * s.w_plane) * sizeof(float);
+        return (s.shared ? 9 * p->c * p->o : s.chunks * s.t.points * s.w_plane) * sizeof(float);
 }
 
 bool
@@ -139,7 +136,7 @@ rs_winograd_reads_once(const rs_winograd *p)
 static size_t
 per_thread(const shape *s)
 {
-        return s->t.points * (s->s_plane + (s->depth ? s->w_plane : 0) + (s->shared ? 0 : s->v_plane));
+        return s->t.points * (s->s_plane + (s->shared ? s->w_plane : s->v_plane));
 }
 
 size_t
@@ -198,7 +195,7 @@ rs_winograd_weights(const rs_winograd *p, const float *w, bool gradient, float *
                 for (size_t i = 0; i < 16; i++) {
                         const size_t at = (c + i) * vectors + b % 2;
                         const float *from = taps + i * 9 * 16;
-                        if (s.depth)
+                        if (s.shared)
                                 memcpy(u + b / 2 * 2 * p->c * 9 * 16 + at * 9 * 16, from,
                                         9 * 16 * sizeof *u);
                         else
@@ -312,7 +309,7 @@ outputs(const forward *f, size_t group, size_t chunk, const float *v, float *sum
                      n = rs_part(s->t.count, group + 1, s->groups) - first;
         const size_t vectors = vectors_of(s, chunk);
 
-        if (!s->depth)
+        if (!s->shared)
                 multiply(s, n, vectors, 0, s->ib, v, f->u + chunk * s->t.points * s->w_plane,
                         s->w_plane, sums);
         else
@@ -338,13 +335,13 @@ static void
 alone(const forward *f, rs_wino_team t, float *scratch)
 {
         const shape *s = &f->s;
-        float *v = scratch + t.rank * per_thread(s), *sums = v + s->v_group, *w = sums + s->t.points * s->s_plane;
+        float *v = scratch + t.rank * per_thread(s), *sums = v + s->v_group;
         const size_t end = rs_part(s->groups, t.rank + 1, t.size);
 
         for (size_t g = rs_part(s->groups, t.rank, t.size); g < end; g++) {
                 spread(f, (rs_wino_team){0, 1}, g, v);
                 for (size_t chunk = 0; chunk < s->chunks; chunk++)
-                        outputs(f, g, chunk, v, sums, w);
+                        outputs(f, g, chunk, v, sums, NULL);
         }
 }
 

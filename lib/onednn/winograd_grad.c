@@ -34,8 +34,10 @@ shape_of(const rs_winograd *p)
                 .ob = p->o / 16,
                 .threads = p->threads < 1 ? 1 : (size_t)p->threads};
         s.units = s.ib * rs_up(s.ob, RS_POINT_VECTORS);
-        /* the sums of all weights are kept from run to run: where one run takes no more room than they do, there is one */
-        const size_t tile = (p->c + p->o) * sizeof(float), sums = s.units * 16 * RS_POINT_CHUNK * sizeof(float);
+        /* the sums of all weights are kept from run to run: where one run takes no more room than
+         * they do, there is one */
+        const size_t tile = (p->c + p->o) * sizeof(float),
+                     sums = s.units * 16 * RS_POINT_CHUNK * sizeof(float);
         const size_t most = (s.t.count * tile <= sums ? sums : RUN_BYTES / s.t.points) / tile;
 
         s.runs = rs_up(s.t.count, most < RUN_LEAST ? RUN_LEAST : most);

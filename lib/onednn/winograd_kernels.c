@@ -134,10 +134,11 @@ static const float scales_5[3] = {1 / (2 * 0.375f * D_5(0.375f, 0.875f) * D_5(0.
         1 / (2 * 1.5f * D_5(1.5f, 0.375f) * D_5(1.5f, 0.875f))};
 
 /* 5e-5 with these. */
-#define D_7(p, q, r, s) (1 / (2 * (p) * D_5(p, q) * D_5(p, r) * D_5(p, s)))
+#define D_7(p, q, r, s) (1 / (2 * (p)*D_5(p, q) * D_5(p, r) * D_5(p, s)))
 static const float points_7[4] = {0.25f, 0.6875f, 1.125f, 2.125f};
-static const float scales_7[4] = {D_7(0.25f, 0.6875f, 1.125f, 2.125f), D_7(0.6875f, 0.25f, 1.125f, 2.125f),
-        D_7(1.125f, 0.25f, 0.6875f, 2.125f), D_7(2.125f, 0.25f, 0.6875f, 1.125f)};
+static const float scales_7[4] = {D_7(0.25f, 0.6875f, 1.125f, 2.125f),
+        D_7(0.6875f, 0.25f, 1.125f, 2.125f), D_7(1.125f, 0.25f, 0.6875f, 2.125f),
+        D_7(2.125f, 0.25f, 0.6875f, 1.125f)};
 
 #define P(k) points_4[k]
 #define N(k) scales_4[k]
