@@ -30,6 +30,8 @@ enum {
         SUM_BYTES = 480 << 10,    /* of s of a group that is shared */
         SHARED_BYTES = 8 << 20,   /* of v of the groups that are done at a time */
         WEIGHT_BYTES = 400 << 10, /* of shared weights that are transformed at a time */
+        /* of tiles in a group, the smallest of whose sums are 36 x 32 floats */
+        MOST_BLOCKS = OWN_BYTES / (36 * RS_WINO_CHUNK * 4) / RS_WINO_BLOCK + 2,
 };
 
 /* All that follows from an rs_winograd. */
@@ -240,25 +242,30 @@ static void
 multiply(const shape *s, size_t n, size_t vectors, size_t first, size_t depth, const float *v,
         const float *u, size_t u_plane, float *sums)
 {
-        const size_t blocks = rs_up(n, RS_WINO_BLOCK), of = s->t.points * blocks;
-        rs_wino_sums r = {.step = n * 16, .depth = depth, .more = first > 0};
+        const size_t blocks = rs_up(n, RS_WINO_BLOCK);
+        rs_wino_sums r = {.u = u, .step = n * 16, .depth = depth, .more = first > 0};
+        /* found once: a division takes a tenth of a product */
+        size_t start[MOST_BLOCKS + 1], at[MOST_BLOCKS + 1];
 
-        for (size_t i = 0; i < of; i++) {
-                const size_t point = i / blocks, b = i % blocks, from = rs_part(n, b, blocks);
-                const size_t tiles = rs_part(n, b + 1, blocks) - from;
-                /* the inputs of the product after this one, which come from far away */
-                const size_t then = i + 1 < of ? (i + 1) / blocks : point,
-                             b2 = i + 1 < of ? (i + 1) % blocks : b;
-                const size_t from2 = rs_part(n, b2, blocks),
-                             tiles2 = rs_part(n, b2 + 1, blocks) - from2;
+        for (size_t b = 0; b <= blocks; b++)
+                start[b] = rs_part(n, b, blocks);
+        for (size_t b = 0; b < blocks; b++)
+                at[b] = (start[b] * s->ib + first * (start[b + 1] - start[b])) * 16;
+        for (size_t point = 0; point < s->t.points; point++) {
+                const float *next = point + 1 < s->t.points ? v + s->v_plane : v;
+                for (size_t b = 0; b < blocks; b++) {
+                        /* the inputs of the product after this one, which come from far away */
+                        const size_t then = b + 1 < blocks ? b + 1 : 0;
 
-                r.v = v + point * s->v_plane + (from * s->ib + first * tiles) * 16;
-                r.u = u + point * u_plane;
-                r.s = sums + point * s->s_plane + from * 16;
-                r.ahead = (const char *)(v + then * s->v_plane +
-                                         (from2 * s->ib + first * tiles2) * 16);
-                r.lines = s->shared ? rs_up(tiles2, 4) : 0;
-                rs_wino_product(tiles, vectors, &r);
+                        r.v = v + at[b];
+                        r.s = sums + start[b] * 16;
+                        r.ahead = (const char *)((then ? v : next) + at[then]);
+                        r.lines = s->shared ? rs_up(start[then + 1] - start[then], 4) : 0;
+                        rs_wino_product(start[b + 1] - start[b], vectors, &r);
+                }
+                v = next;
+                r.u += u_plane;
+                sums += s->s_plane;
         }
 }
 
