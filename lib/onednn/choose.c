@@ -30,7 +30,7 @@
 
 /* Raised whenever a kernel of ours gets faster or slower, so that what was timed before is not
  * believed. */
-#define KERNELS "k6"
+#define KERNELS "k7"
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define BUILD KERNELS "-checked"
 #elif defined(__OPTIMIZE__)
