@@ -243,7 +243,8 @@ prepare_own(const rs_conv_shape *c, conv *k)
                         .ow = (size_t)c->dst.dims[last],
                         .before_h = (int)c->before[0],
                         .before_w = (int)c->before[1],
-                        .threads = threads};
+                        .threads = threads,
+                        .kept = !c->training};
                 k->ahead = (rs_own){RS_OWN_WINOGRAD, .winograd = w};
                 k->back = (rs_own){RS_OWN_WINOGRAD, .winograd = rs_winograd_turned(&w)};
         }

@@ -27,6 +27,7 @@
 enum {
         OWN_BYTES = 640 << 10,    /* of v and s of a group that one thread has for itself */
         OWN_WEIGHTS = 3 << 20,    /* of weights beyond which threads share them */
+        KEPT_WEIGHTS = 6 << 20,   /* of weights that are kept */
         SUM_BYTES = 480 << 10,    /* of s of a group that is shared */
         SHARED_BYTES = 8 << 20,   /* of v of the groups that are done at a time */
         WEIGHT_BYTES = 400 << 10, /* of shared weights that are transformed at a time */
@@ -60,7 +61,8 @@ shape_of(const rs_winograd *p)
                 .ob = p->o / 16};
 
         s.chunks = rs_up(s.ob, 2);
-        s.shared = s.t.points * p->c * p->o * sizeof(float) > OWN_WEIGHTS;
+        s.shared =
+                s.t.points * p->c * p->o * sizeof(float) > (p->kept ? KEPT_WEIGHTS : OWN_WEIGHTS);
         const size_t v_tile = s.t.points * p->c * sizeof(float);
         const size_t s_tile = s.t.points * RS_WINO_CHUNK * sizeof(float);
 
@@ -115,7 +117,8 @@ rs_winograd_turned(const rs_winograd *p)
                 .ow = p->w,
                 .before_h = 2 - p->before_h,
                 .before_w = 2 - p->before_w,
-                .threads = p->threads};
+                .threads = p->threads,
+                .kept = p->kept};
 }
 
 size_t

@@ -20,6 +20,7 @@ typedef struct rs_winograd {
         int before_h, before_w; /* zeros above and to the left; those below and to the right follow from oh and ow */
         int threads;
         enum { RS_WINO_PACKED, RS_WINO_DENSE, RS_WINO_TURNED } weights; /* what a forward call is given as u */
+        bool kept; /* packed weights are read by many calls: it is worth more room to have less to do */
 } rs_winograd;
 
 /* Whether this machine can and the shape is one of these: sizes at least 1, C and O multiples of 16, nothing overflows. All

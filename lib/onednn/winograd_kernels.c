@@ -166,7 +166,7 @@ static const float scales_7[4] = {D_7(0.25f, 0.6875f, 1.125f, 2.125f),
 
 const rs_wino_kernels rs_wino_4 = {4, 6, 6, spread_4, widen_4, gather_4, weights_4, taps_4};
 const rs_wino_kernels rs_wino_5 = {5, 7, 6, spread_5, widen_5, gather_5, weights_5, taps_5};
-const rs_wino_kernels rs_wino_7 = {7, 9, 9, spread_7, widen_7, gather_7, weights_7, taps_7};
+const rs_wino_kernels rs_wino_7 = {7, 9, 8, spread_7, widen_7, gather_7, weights_7, taps_7};
 
 static INLINE void
 product(int tiles, int vectors, const rs_wino_sums *r)

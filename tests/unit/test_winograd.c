@@ -106,7 +106,7 @@ reference(side *s, const struct shape *t)
         r->op->backward(&r->call);
         const int64_t *d = r->out[0].dims;
         s->p = (rs_winograd){(size_t)t->n, (size_t)t->c, (size_t)t->o, (size_t)t->h, (size_t)t->w,
-                (size_t)d[2], (size_t)d[3], t->pt, t->pl, 1, RS_WINO_PACKED};
+                (size_t)d[2], (size_t)d[3], t->pt, t->pl, 1, RS_WINO_PACKED, false};
         s->x = blocked(&r->in[0]);
         s->y = blocked(&r->out[0]);
         s->dy = blocked(&r->dout[0]);
@@ -140,7 +140,7 @@ convolve(const rs_winograd *p, const float *x, const float *w, bool gradient, co
                 memcpy(y, old, size);
         rs_winograd_weights(p, w, gradient, u);
         rs_winograd_forward(p, x, u, bias, old != NULL, relu, y, scratch);
-        if (rs_winograd_reads_once(p)) { /* not packed: the same bits */
+        if (rs_winograd_reads_once(p) && !p->kept) { /* not packed: the same bits */
                 rs_winograd dense = *p;
                 float *z = buffer(size);
                 dense.weights = gradient ? RS_WINO_TURNED : RS_WINO_DENSE;
@@ -193,6 +193,11 @@ START_TEST(is_the_reference)
                 near(what, dx, s.dx, nx, t->off);
                 snprintf(what, sizeof what, "%d, %d threads, dw", _i, s.p.threads);
                 near(what, dw, s.dw, nw, t->off);
+                rs_winograd kept = s.p;
+                kept.kept = true;
+                float *again = convolve(&kept, s.x, w, false, bias, NULL, false);
+                ck_assert_mem_eq(again, y, ny * 4);
+                rs_free_aligned(again);
                 if (s.p.n > 1) { /* all pictures but the last */
                         const size_t some = ny / s.p.n * (s.p.n - 1);
                         float *u = buffer(rs_winograd_weight_bytes(&s.p));
@@ -265,7 +270,7 @@ END_TEST
 /* What is not a number stays visible, through relu too, in the picture where it is and no other. */
 START_TEST(not_a_number)
 {
-        const rs_winograd p = {3, 16, 16, 9, 9, 9, 9, 1, 1, 2, RS_WINO_PACKED};
+        const rs_winograd p = {3, 16, 16, 9, 9, 9, 9, 1, 1, 2, RS_WINO_PACKED, false};
         const size_t each = 16 * 81;
 
         if (!rs_winograd_able(&p)) {
@@ -292,7 +297,7 @@ END_TEST
 
 START_TEST(refuses)
 {
-        const rs_winograd good = {1, 16, 32, 8, 8, 8, 8, 1, 1, 1, RS_WINO_PACKED};
+        const rs_winograd good = {1, 16, 32, 8, 8, 8, 8, 1, 1, 1, RS_WINO_PACKED, false};
 
         if (!rs_winograd_able(&good)) {
                 puts("SKIP: no AVX-512 here");
