@@ -324,7 +324,7 @@ smaller(speech *s)
         for (size_t a = 0; a < p->arms && macs && p->chosen == p->reference; a++) {
                 const resect_verdict_pair *q = pair_of(s, a, (size_t)p->chosen);
                 const uint64_t has = s->v->arm[a].macs;
-                if (q && proven(s, q) >= 0 && has && (double)has < 0.9 * (double)macs &&
+                if (q && proven(s, q) == 0 && has && (double)has < 0.9 * (double)macs &&
                         (least < 0 || has < s->v->arm[least].macs))
                         least = (int)a;
         }
