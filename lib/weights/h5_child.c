@@ -121,8 +121,11 @@ keep_dataset(struct walk *w)
         }
         char *path = w->list ? strdup(w->path) : NULL;
         w->names += w->length;
-        if (!path || w->n >= DATASETS_MAX || w->names > RS_H5_NAMES_TOTAL)
-                FAIL(w, RESECT_UNSUPPORTED, "too many datasets");
+        if (w->n >= DATASETS_MAX || w->names > RS_H5_NAMES_TOTAL)
+                FAIL(w, RESECT_UNSUPPORTED, "more than %d datasets or %d MiB of names",
+                        DATASETS_MAX, RS_H5_NAMES_TOTAL >> 20);
+        else if (!path)
+                FAIL(w, RESECT_NOMEM, "%s: out of memory", w->path);
         else
                 w->list[w->n++] = (struct dataset){path, SIZE_MAX};
 }
