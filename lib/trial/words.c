@@ -288,6 +288,7 @@ against_reference(speech *s)
         const size_t r = (size_t)p->reference;
         const char *better = "", *worse = "", *open = "";
         double detectable = 0;
+        bool alone = false; /* one would be proven, were it the only one */
         for (size_t i = 0; i < p->n_pairs; i++) {
                 const resect_verdict_pair *q = &s->v->pairs[i];
                 if (q->b != r || (int)i == p->transfer_pair)
@@ -295,8 +296,10 @@ against_reference(speech *s)
                 int sign = proven(s, q);
                 const char **list = sign > 0 ? &better : sign < 0 ? &worse : &open;
                 *list = append(s, *list, name(s, q->a), " ", range(s, &q->difference));
-                if (!sign)
-                        detectable = fmax(detectable, q->difference.detectable);
+                if (sign)
+                        continue;
+                detectable = fmax(detectable, q->difference.detectable);
+                alone |= q->difference.low > 0 || q->difference.high < 0;
         }
         if (*better)
                 line(s, say(s,
@@ -310,8 +313,13 @@ against_reference(speech *s)
                 line(s, say(s,
                                 "Too few runs to tell from %s: %s. This trial would find a "
                                 "difference of %s percentage points in four of five cases, "
-                                "and smaller ones less often.",
-                                name(s, r), open, size_of(s, detectable)));
+                                "and smaller ones less often.%s",
+                                name(s, r), open, size_of(s, detectable),
+                                alone ? say(s,
+                                                " An interval without 0 is what one comparison "
+                                                "would show; among %zu at once it proves nothing.",
+                                                p->family)
+                                      : ""));
 }
 
 /* An arm that is not told apart from the chosen one and makes a smaller network. */

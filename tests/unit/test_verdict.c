@@ -105,6 +105,7 @@ START_TEST(head_is_enough)
         ck_assert(says(v, "times as long to train"));
         ck_assert(says(v, "does not catch up"));
         ck_assert(says(v, "Proven worse than head"));
+        ck_assert(!says(v, "proves nothing"));
         ck_assert_double_eq_tol(v->chance, 1.0 / 3, 1e-12);
         for (size_t i = 0; i < v->n_pairs; i++)
                 ck_assert(v->pairs[i].p >= v->pairs[i].difference.p);
@@ -112,6 +113,30 @@ START_TEST(head_is_enough)
         for (int i = 0; i < 9; i++)
                 sum += v->confusion[i];
         ck_assert_uint_eq(sum, 5 * 120);
+        over(&k, v);
+}
+END_TEST
+
+/* What one comparison would show is not proven among six, and that is said beside its interval. */
+START_TEST(one_of_many)
+{
+        static const fake_arm arms[] = {
+                {"head", classifier, true, true, {0.88, 0.9, 0.92}, 0.97, 12, 7.8},
+                {"reset:1", all, false, true, {0.85, 0.86, 0.87}, 0.99, 305, 7.8},
+                {"reset:2", all, false, true, {0.85, 0.86, 0.87}, 0.99, 305, 7.8},
+                {"reset:3", all, false, true, {0.85, 0.86, 0.87}, 0.99, 305, 7.8},
+                {"reset:4", all, false, true, {0.85, 0.86, 0.87}, 0.99, 305, 7.8},
+                {"reset:5", all, false, true, {0.85, 0.86, 0.87}, 0.99, 305, 7.8},
+                {"reset:6", all, false, true, {0.85, 0.86, 0.87}, 0.99, 305, 7.8}};
+        fake k = world(arms, 7);
+        resect_verdict *v = judged(&k);
+        size_t alone = 0;
+        for (size_t i = 0; i < v->n_pairs; i++) {
+                const resect_verdict_pair *q = &v->pairs[i];
+                alone += q->p > 0.05 && (q->difference.low > 0 || q->difference.high < 0);
+        }
+        ck_assert_uint_gt(alone, 0);
+        ck_assert(says(v, "among 6 at once it proves nothing"));
         over(&k, v);
 }
 END_TEST
@@ -344,6 +369,6 @@ START_TEST(figures_as_words)
 }
 END_TEST
 
-UNIT_MAIN("verdict", head_is_enough, more_training_is_better, proven_beats_promising,
+UNIT_MAIN("verdict", head_is_enough, one_of_many, more_training_is_better, proven_beats_promising,
         cheap_but_ignorant, useless_features, random_labels, little_is_there,
         the_report_is_one_page, no_simple_arm, figures_as_words)
