@@ -322,27 +322,30 @@ against_reference(speech *s)
                                       : ""));
 }
 
-/* An arm that is not told apart from the chosen one and makes a smaller network. */
+/* An arm that makes a smaller network and of which nothing says that it is worse than the chosen
+ * one, not even its own interval. */
 static void
 smaller(speech *s)
 {
         const resect_verdict *p = &s->v->pub;
         const uint64_t macs = s->v->arm[p->chosen].macs;
-        int least = -1;
+        const resect_verdict_pair *least = NULL;
         for (size_t a = 0; a < p->arms && macs && p->chosen == p->reference; a++) {
                 const resect_verdict_pair *q = pair_of(s, a, (size_t)p->chosen);
                 const uint64_t has = s->v->arm[a].macs;
-                if (q && proven(s, q) == 0 && has && (double)has < 0.9 * (double)macs &&
-                        (least < 0 || has < s->v->arm[least].macs))
-                        least = (int)a;
+                if (q && proven(s, q) == 0 && q->difference.high >= 0 && has &&
+                        (double)has < 0.9 * (double)macs &&
+                        (!least || has < s->v->arm[least->a].macs))
+                        least = q;
         }
-        if (least >= 0)
+        if (least)
                 line(s, say(s,
                                 "Where speed in use matters: %s takes %.0f %% of the "
-                                "multiplications and is not told apart from %s.",
-                                name(s, (size_t)least),
-                                100 * (double)s->v->arm[least].macs / (double)macs,
-                                name(s, (size_t)p->chosen)));
+                                "multiplications and is not told apart from "
+                                "%s, %s percentage points.",
+                                name(s, least->a),
+                                100 * (double)s->v->arm[least->a].macs / (double)macs,
+                                name(s, (size_t)p->chosen), range(s, &least->difference)));
 }
 
 /* ------------------------------------------------------------------------------------------------

@@ -122,8 +122,8 @@ START_TEST(one_of_many)
 {
         static const fake_arm arms[] = {
                 {"head", classifier, true, true, {0.88, 0.9, 0.92}, 0.97, 12, 7.8},
-                {"reset:1", all, false, true, {0.85, 0.86, 0.87}, 0.99, 305, 7.8},
-                {"reset:2", all, false, true, {0.85, 0.86, 0.87}, 0.99, 305, 7.8},
+                {"truncate:1", all, false, true, {0.85, 0.86, 0.87}, 0.99, 305, 3.9},
+                {"truncate:2", all, false, true, {0.85, 0.86, 0.87}, 0.99, 305, 2},
                 {"reset:3", all, false, true, {0.85, 0.86, 0.87}, 0.99, 305, 7.8},
                 {"reset:4", all, false, true, {0.85, 0.86, 0.87}, 0.99, 305, 7.8},
                 {"reset:5", all, false, true, {0.85, 0.86, 0.87}, 0.99, 305, 7.8},
@@ -137,6 +137,9 @@ START_TEST(one_of_many)
         }
         ck_assert_uint_gt(alone, 0);
         ck_assert(says(v, "among 6 at once it proves nothing"));
+        /* truncate:2 is smaller, and its own interval is below 0 */
+        ck_assert(says(v,
+                "truncate:1 takes 50 % of the multiplications and is not told apart from head, -"));
         over(&k, v);
 }
 END_TEST
