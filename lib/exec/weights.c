@@ -53,13 +53,23 @@ lay_out(resect_exec *e, rs_slab *slab, bool statistic, resect_error *err)
         return ok;
 }
 
-static bool
-make_slab(rs_slab *slab, resect_error *err)
+/* Zeros, or NULL. Finding and clearing pages is most of the work where memory is large and the
+ * machine a virtual one: all threads share it, each its own part, so that nobody waits for a large
+ * page that another is given. */
+static void *
+make_zeros(const resect_exec *e, size_t bytes, resect_error *err)
 {
-        slab->values = rs_alloc_aligned(slab->count * sizeof(float), err);
-        if (slab->values)
-                memset(slab->values, 0, slab->count * sizeof(float));
-        return slab->values != NULL;
+        const size_t parts = (size_t)e->plan->threads;
+        char *p = rs_alloc_aligned(bytes, err);
+
+#pragma omp parallel for num_threads(e->plan->threads) schedule(static) if (p)
+        for (size_t i = 0; i < parts; i++) {
+                const size_t from = bytes / parts * i,
+                             to = i + 1 < parts ? bytes / parts * (i + 1) : bytes;
+                if (p)
+                        memset(p + from, 0, to - from);
+        }
+        return p;
 }
 
 /* The bytes of a weight, copied to dst in the machine's order. */
@@ -282,7 +292,7 @@ place_fixed(resect_exec *e, const resect_exec *base, const bool *read, resect_er
                                 return rs_fail_nomem(err);
                 }
                 total = at;
-                if (pass == 0 && !(e->weights = rs_alloc_aligned(total, err)))
+                if (pass == 0 && !(e->weights = make_zeros(e, total, err)))
                         return false;
         }
         return true;
@@ -299,12 +309,13 @@ rs_exec_load(resect_exec *e, const resect_exec *base, resect_error *err)
                 e->gradients = base->gradients;
         } else if (p->training) {
                 if (!lay_out(e, &e->parameters, false, err) ||
-                        !lay_out(e, &e->statistics, true, err) || !make_slab(&e->parameters, err) ||
-                        !make_slab(&e->statistics, err) ||
-                        !(e->gradients =
-                                        rs_alloc_aligned(e->parameters.count * sizeof(float), err)))
+                        !lay_out(e, &e->statistics, true, err) ||
+                        !(e->parameters.values =
+                                        make_zeros(e, e->parameters.count * sizeof(float), err)) ||
+                        !(e->statistics.values =
+                                        make_zeros(e, e->statistics.count * sizeof(float), err)) ||
+                        !(e->gradients = make_zeros(e, e->parameters.count * sizeof(float), err)))
                         return false;
-                memset(e->gradients, 0, e->parameters.count * sizeof(float));
         }
         bool *read = weights_read(e, err);
         if (!read || !place_trained(e, err) || !place_fixed(e, base, read, err))
