@@ -62,12 +62,13 @@ make_zeros(const resect_exec *e, size_t bytes, resect_error *err)
         const size_t parts = (size_t)e->plan->threads;
         char *p = rs_alloc_aligned(bytes, err);
 
-#pragma omp parallel for num_threads(e->plan->threads) schedule(static) if (p)
+        if (!p)
+                return NULL;
+#pragma omp parallel for num_threads(e->plan->threads) schedule(static)
         for (size_t i = 0; i < parts; i++) {
                 const size_t from = bytes / parts * i,
                              to = i + 1 < parts ? bytes / parts * (i + 1) : bytes;
-                if (p)
-                        memset(p + from, 0, to - from);
+                memset(p + from, 0, to - from);
         }
         return p;
 }

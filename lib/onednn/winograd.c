@@ -34,6 +34,7 @@ enum {
         /* of tiles in a group, the smallest of whose sums are 36 x 32 floats */
         MOST_BLOCKS = OWN_BYTES / (36 * RS_WINO_CHUNK * 4) / RS_WINO_BLOCK + 2,
 };
+_Static_assert(SUM_BYTES <= OWN_BYTES, "MOST_BLOCKS counts those of the larger");
 
 /* All that follows from an rs_winograd. */
 typedef struct shape {
@@ -47,7 +48,7 @@ typedef struct shape {
 } shape;
 
 static size_t
-at_most(size_t n, size_t least)
+at_least(size_t n, size_t least)
 {
         return n < least ? least : n;
 }
@@ -66,12 +67,12 @@ shape_of(const rs_winograd *p)
         const size_t v_tile = s.t.points * p->c * sizeof(float);
         const size_t s_tile = s.t.points * RS_WINO_CHUNK * sizeof(float);
 
-        s.depth = at_most(WEIGHT_BYTES / (s_tile * 16), 1);
+        s.depth = at_least(WEIGHT_BYTES / (s_tile * 16), 1);
         if (s.shared) {
-                s.groups = rs_up(s.t.count, at_most(SUM_BYTES / s_tile, RS_WINO_BLOCK));
-                s.together = at_most(SHARED_BYTES / (rs_up(s.t.count, s.groups) * v_tile), 1);
+                s.groups = rs_up(s.t.count, at_least(SUM_BYTES / s_tile, RS_WINO_BLOCK));
+                s.together = at_least(SHARED_BYTES / (rs_up(s.t.count, s.groups) * v_tile), 1);
         } else {
-                s.groups = rs_up(s.t.count, at_most(OWN_BYTES / (v_tile + s_tile), RS_WINO_BLOCK));
+                s.groups = rs_up(s.t.count, at_least(OWN_BYTES / (v_tile + s_tile), RS_WINO_BLOCK));
                 s.together = 1;
         }
         if (s.together > s.groups)

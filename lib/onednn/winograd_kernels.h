@@ -38,11 +38,11 @@ typedef struct rs_wino_kernels {
         /* A d A' of the tile of outputs: the same for the gradient of y. */
         void (*widen)(const rs_wino_map *map, const float *picture, size_t y, size_t x, size_t from, size_t to, float *v,
                 size_t plane, size_t pair, size_t odd);
-        /* A' s A to the outputs at (y, x) that there are; out is the map of one block of channels, [h, w, 16]. */
+        /* A' s A, scaled, to the outputs at (y, x) that there are; out is the map of one block of channels, [h, w, 16]. */
         void (*gather)(const rs_wino_map *map, const float *s, size_t plane, size_t y, size_t x, const rs_wino_end *end,
                 float *out);
         void (*weights)(const float *w /* [9][16] */, float *u, size_t plane); /* G w G' of 16 lanes */
-        void (*taps)(const float *u, size_t plane, float *w /* [9][16] */);    /* G' u G */
+        void (*taps)(const float *u, size_t plane, float *w /* [9][16] */);    /* G' u G, scaled */
 } rs_wino_kernels;
 
 extern const rs_wino_kernels rs_wino_4, rs_wino_5, rs_wino_7;

@@ -3,7 +3,8 @@
  * The transforms for tiles of M x M outputs, M being 4, 5 or 7. The points where the polynomials of Toom and Cook are evaluated come
  * in pairs p, -p, with 0 for M = 4 and infinity for all, so that even and odd parts are computed once for two points. They were
  * chosen for small errors among those whose products are exact in float. For odd M the row of -p is negated in B' and in G, which
- * changes no product and makes the scale of both rows of a pair, which is all in G, the same.
+ * changes no product and makes the scale of both rows of a pair the same. The scales are no part of G here: outputs and the gradient
+ * of weights take them in with their last transform, whose factors they join; weights would need one multiplication more.
  *
  * Included by winograd_kernels.c with M, P (the points), N (their scales) and NAME defined.
  */
@@ -103,7 +104,7 @@ NAME(gather_line)(const V *s, V *y)
         }
 }
 
-/* r = G w but for N */
+/* r = G w */
 static INLINE void
 NAME(weights_line)(const V *w, V *r)
 {
@@ -118,7 +119,7 @@ NAME(weights_line)(const V *w, V *r)
         r[A - 1] = w[2];
 }
 
-/* w = G' u */
+/* w = G' N u */
 static INLINE void
 NAME(taps_line)(const V *u, V *w)
 {

@@ -299,7 +299,7 @@ against_reference(speech *s)
                 if (sign)
                         continue;
                 detectable = fmax(detectable, q->difference.detectable);
-                alone |= q->difference.low > 0 || q->difference.high < 0;
+                alone |= p->family > 1 && (q->difference.low > 0 || q->difference.high < 0);
         }
         if (*better)
                 line(s, say(s,

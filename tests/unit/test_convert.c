@@ -270,7 +270,6 @@ START_TEST(other_variants)
 }
 END_TEST
 
-/* Strides in the last block of the stage before, and back again. */
 /* Of how a model is run for a proof, training is no part: BatchNormalization would take the batch's
  * statistics. */
 START_TEST(proofs_do_not_train)
@@ -288,6 +287,7 @@ START_TEST(proofs_do_not_train)
 }
 END_TEST
 
+/* Strides in the last block of the stage before, and back again. */
 START_TEST(slim_strides)
 {
         resect_error err;
