@@ -243,7 +243,7 @@ static bool
 carry(job *j, engine *e, const resect_tensor *inputs, size_t at, size_t rows, size_t level,
         const char *const *names, size_t n, rs_held *next, resect_error *err)
 {
-        if (e->exec && !resect_exec_run(e->exec, inputs, e->out, err))
+        if (e->exec && !rs_exec_run_first(e->exec, rows, inputs, e->out, err))
                 return false;
         for (size_t k = 0; k < n; k++) {
                 if (!next || !next[k].rows)

@@ -8,6 +8,7 @@
 #include "adapt/adapt.h"
 #include "base/threads.h"
 #include "edit/edit.h"
+#include "exec/exec.h"
 #include "resect/look.h"
 
 #include <math.h>
@@ -247,7 +248,7 @@ look(run *r, const resect_data *d, resect_split split, int set, size_t *pictures
                 if (!ok)
                         break;
                 const resect_tensor x = rs_full_batch(&b.x, b.n, batch, full);
-                ok = resect_exec_run(e.exec, &x, e.out, err) &&
+                ok = rs_exec_run_first(e.exec, b.n, &x, e.out, err) &&
                      tally(r, set, &x, e.out, in.name, half + at, b.n, err) &&
                      (!r->features ||
                              keep_features(r, set, &e.out[e.n - 1], at, b.n, *pictures, err));

@@ -36,17 +36,16 @@ by_picture(const resect_plan *p, const rs_pstep *s, int64_t batch)
         return ok && !strange(p, s->residual, batch);
 }
 
-double
+bool
 rs_plan_spares(const resect_plan *p)
 {
-        uint64_t macs = 0, heeding = 0;
+        bool some = false;
         if (p->training || p->n_inputs != 1 || p->input_shapes[0].rank < 1)
-                return 0;
+                return false;
         for (size_t k = 0; k < p->n_steps; k++) {
                 if (!by_picture(p, &p->steps[k], p->input_shapes[0].dims[0]))
-                        return 0;
-                macs += p->steps[k].macs;
-                heeding += p->steps[k].heeds_pictures ? p->steps[k].macs : 0;
+                        return false;
+                some = some || p->steps[k].heeds_pictures;
         }
-        return macs ? (double)heeding / (double)macs : 0;
+        return some;
 }

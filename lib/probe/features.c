@@ -11,6 +11,7 @@
 #include <string.h>
 #include "base/clock.h"
 #include "edit/edit.h"
+#include "exec/exec.h"
 #include "look/anatomy.h"
 #include "study/predict.h"
 
@@ -228,7 +229,7 @@ go_through(resect_probe *p, pass *s, const resect_data *data, resect_split split
                 if (!ok || !b.n)
                         break;
                 resect_tensor x = rs_full_batch(&b.x, b.n, s->batch, s->full);
-                ok = resect_exec_run(s->exec, &x, s->results, err) &&
+                ok = rs_exec_run_first(s->exec, b.n, &x, s->results, err) &&
                      take(p, s, d, at, b.n, data, split, err);
         }
         resect_loader_free(l);

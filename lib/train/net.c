@@ -209,7 +209,7 @@ rs_net_trunk(rs_net *net, const resect_tensor *x, size_t n, resect_tensor *reads
                 return true;
         }
         resect_tensor full = rs_full_batch(x, n, net->batch, net->full);
-        if (!resect_exec_run(net->trunk.exec, &full, reads, err))
+        if (!rs_exec_run_first(net->trunk.exec, n, &full, reads, err))
                 return false;
         for (size_t i = 0; i < net->n_reads; i++)
                 reads[i] = rs_net_rows(net, i, n, reads[i].data);
@@ -267,7 +267,7 @@ rs_net_eval(rs_net *net, const resect_tensor *reads, size_t n, float **logits, r
         resect_tensor out;
         for (size_t i = 0; i < net->n_reads; i++)
                 net->padded[i] = rs_full_batch(&reads[i], n, net->batch, net->pads[i]);
-        if (!resect_exec_run(net->eval.exec, net->padded, &out, err))
+        if (!rs_exec_run_first(net->eval.exec, n, net->padded, &out, err))
                 return false;
         *logits = out.data;
         return true;

@@ -5,6 +5,7 @@
  */
 #include <math.h>
 #include <string.h>
+#include "exec/exec.h"
 #include "resect/see.h"
 #include "study/predict.h"
 
@@ -146,7 +147,7 @@ run_all(struct run *r, const resect_predict_options *o, size_t count, resect_err
                 if (!b.n)
                         return true;
                 resect_tensor x = rs_full_batch(&b.x, b.n, r->batch, r->full);
-                if (!resect_exec_run(r->exec, &x, r->outputs, err))
+                if (!rs_exec_run_first(r->exec, b.n, &x, r->outputs, err))
                         return false;
                 for (size_t k = 0; k < b.n; k++) {
                         size_t class = (size_t)b.y[k];
