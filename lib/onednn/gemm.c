@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: 0BSD */
-/* Gemm of float32 by oneDNN's sgemm, on dense matrices: the classifier, forward and backward. */
+/*
+ * Gemm of float32, the classifier, on dense matrices: by oneDNN's inner product, whose weights are
+ * packed, where they stay as they are; by its sgemm, forward and backward, elsewhere. The first
+ * sgemm of a process takes 35 ms, in which all kernels of that function are generated.
+ */
 #include "onednn/lower.h"
 #include "op/matmul.h"
 
@@ -75,12 +79,103 @@ gemm_backward(const rs_call *c)
 static const rs_kernel kernel = {
         .name = gemm_name, .forward = gemm_forward, .backward = gemm_backward};
 
+typedef struct inner {
+        rs_lowered head;
+        bool has_bias;
+        size_t count; /* of y */
+} inner;
+
+static void
+inner_forward(const rs_call *c)
+{
+        const inner *s = c->state;
+        float *y = c->out[0]->data;
+        void *buffers[4] = {c->in[0]->data, c->in[1]->data, y, s->has_bias ? c->in[2]->data : NULL};
+        rs_lowered_run(c, 0, buffers, c->scratch);
+        for (size_t i = 0; c->relu && i < s->count; i++)
+                y[i] = y[i] < 0 ? 0 : y[i];
+}
+
+static const rs_kernel inner_kernel = {.name = rs_lowered_name,
+        .bind = rs_lowered_bind,
+        .unbind = rs_lowered_unbind,
+        .forward = inner_forward};
+
+/* Y = X W' + b, of constant weights and a bias for each column. */
+static bool
+is_inner(const rs_lower *l, const rs_pstep *s, const rs_gemm_facts *f)
+{
+        const rs_pvalue *w = &l->p->values[l->p->values[s->in[1]].root];
+        const bool adds = s->n_in > 2 && s->in[2] >= 0 && f->beta != 0;
+        return !l->p->training && w->place == RS_PLACE_WEIGHT && s->residual < 0 && !f->ta &&
+               f->alpha == 1 && (!adds || (f->beta == 1 && !f->ci && f->cj == 1));
+}
+
+static bool
+describe(
+        rs_lower *l, rs_pstep *s, const rs_gemm_facts *f, inner *k, bool *unable, resect_error *err)
+{
+        const int64_t m = (int64_t)f->m, n = (int64_t)f->n, depth = (int64_t)f->k;
+        dnnl_memory_desc_t x, w, dense, bias, y;
+        dnnl_inner_product_desc_t d;
+        dnnl_primitive_desc_t pd;
+        rs_launch *at = k->head.launches;
+        if (!rs_md_dense(&x, 2, (int64_t[]){m, depth}, dnnl_f32, err) ||
+                !rs_md_any(&w, 2, (int64_t[]){n, depth}, dnnl_f32, err) ||
+                !rs_md_tagged(&dense, 2, (int64_t[]){n, depth}, dnnl_f32, f->tb ? dnnl_ab : dnnl_ba,
+                        err) ||
+                !rs_md_dense(&bias, 1, (int64_t[]){n}, dnnl_f32, err) ||
+                !rs_md_dense(&y, 2, (int64_t[]){m, n}, dnnl_f32, err) ||
+                !rs_dnn_check(dnnl_inner_product_forward_desc_init(&d, dnnl_forward_inference, &x,
+                                      &w, k->has_bias ? &bias : NULL, &y),
+                        unable, err) ||
+                !rs_dnn_describe(l->dnn, &d, NULL, NULL, &pd, unable, err))
+                return false;
+        const char *name = "";
+        dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name);
+        k->head.name = rs_arena_printf(&l->p->arena, err, "oneDNN %s", name);
+        w = *dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0);
+        rs_launch_arg(at, DNNL_ARG_SRC, &x);
+        rs_launch_arg(at, DNNL_ARG_WEIGHTS, &w);
+        rs_launch_arg(at, DNNL_ARG_DST, &y);
+        if (k->has_bias)
+                rs_launch_arg(at, DNNL_ARG_BIAS, &bias);
+        return rs_launch_make(l->dnn, at, pd, err) && k->head.name &&
+               (s->in[1] = rs_lower_packed(l, s->in[1], &dense, &w, err)) >= 0;
+}
+
+static bool
+lower_inner(rs_lower *l, rs_pstep *s, bool *done, resect_error *err)
+{
+        const rs_gemm_facts *f = s->state;
+        bool unable = false;
+        inner *k = RS_NEW(&l->p->arena, 1, inner, err);
+        if (!k)
+                return false;
+        k->head.dnn = l->dnn;
+        k->has_bias = s->n_in > 2 && s->in[2] >= 0 && f->beta != 0;
+        k->count = f->m * f->n;
+        if (!describe(l, s, f, k, &unable, err))
+                return unable;
+        if ((s->in[0] = rs_lower_as(l, s, s->in[0], NULL, err)) < 0 ||
+                (k->has_bias && (s->in[2] = rs_lower_as(l, s, s->in[2], NULL, err)) < 0))
+                return false;
+        s->kernel = &inner_kernel;
+        s->state = k;
+        s->scratch = k->head.launches[0].scratch;
+        s->saved = 0;
+        *done = true;
+        return true;
+}
+
 bool
 rs_lower_gemm(rs_lower *l, rs_pstep *s, bool *done, resect_error *err)
 {
         const rs_gemm_facts *f = s->state;
         if (f->dtype != RESECT_FLOAT || !f->m || !f->n || !f->k)
                 return true;
+        if (is_inner(l, s, f) && (!lower_inner(l, s, done, err) || *done))
+                return *done;
         gemm *k = RS_NEW(&l->p->arena, 1, gemm, err);
         if (!k)
                 return false;
