@@ -79,10 +79,16 @@ rs_alloc_aligned(size_t bytes, resect_error *err)
         uintptr_t at =
                 ((uintptr_t)p + sizeof(void *) + alignment - 1) & ~(uintptr_t)(alignment - 1);
         ((void **)at)[-1] = p;
-        if (bytes >= HUGE_FROM) /* a wish: fewer, larger pages spare the processor looking addresses
-                                   up */
-                (void)madvise((void *)at, bytes & ~(size_t)(HUGE_PAGE - 1), MADV_HUGEPAGE);
+        rs_large_pages((void *)at, bytes, true);
         return (void *)at;
+}
+
+void
+rs_large_pages(void *p, size_t bytes, bool wanted)
+{
+        if (bytes >= HUGE_FROM)
+                (void)madvise(p, bytes & ~(size_t)(HUGE_PAGE - 1),
+                        wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 }
 
 void

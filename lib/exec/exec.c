@@ -26,6 +26,8 @@ make_views(resect_exec *e, resect_error *err)
         if (!e->back || !e->again || !e->values || !e->grads || !e->grads2 || !e->calls ||
                 !e->seconds || !e->seconds_back || !e->slab || !e->scratch)
                 return false;
+        if (!p->training) /* a step's kernels gain nothing by large ones, and a first run waits */
+                rs_large_pages(e->slab, p->slab_bytes, false);
         for (size_t v = 0; v < p->n_values; v++) {
                 const rs_pvalue *x = &p->values[v];
                 resect_tensor *t = &e->values[v];

@@ -55,21 +55,26 @@ lay_out(resect_exec *e, rs_slab *slab, bool statistic, resect_error *err)
 
 /* Zeros, or NULL. Finding and clearing pages is most of the work where memory is large and the
  * machine a virtual one: all threads share it, each its own part, so that nobody waits for a large
- * page that another is given. */
+ * page that another is given. What is only read, from one end to the other, has its pages `small`
+ * at first. */
 static void *
-make_zeros(const resect_exec *e, size_t bytes, resect_error *err)
+make_zeros(const resect_exec *e, size_t bytes, bool small, resect_error *err)
 {
         const size_t parts = (size_t)e->plan->threads;
         char *p = rs_alloc_aligned(bytes, err);
 
         if (!p)
                 return NULL;
+        if (small)
+                rs_large_pages(p, bytes, false);
 #pragma omp parallel for num_threads(e->plan->threads) schedule(static)
         for (size_t i = 0; i < parts; i++) {
                 const size_t from = bytes / parts * i,
                              to = i + 1 < parts ? bytes / parts * (i + 1) : bytes;
                 memset(p + from, 0, to - from);
         }
+        if (small)
+                rs_large_pages(p, bytes, true);
         return p;
 }
 
@@ -293,7 +298,7 @@ place_fixed(resect_exec *e, const resect_exec *base, const bool *read, resect_er
                                 return rs_fail_nomem(err);
                 }
                 total = at;
-                if (pass == 0 && !(e->weights = make_zeros(e, total, err)))
+                if (pass == 0 && !(e->weights = make_zeros(e, total, true, err)))
                         return false;
         }
         return true;
@@ -311,11 +316,12 @@ rs_exec_load(resect_exec *e, const resect_exec *base, resect_error *err)
         } else if (p->training) {
                 if (!lay_out(e, &e->parameters, false, err) ||
                         !lay_out(e, &e->statistics, true, err) ||
-                        !(e->parameters.values =
-                                        make_zeros(e, e->parameters.count * sizeof(float), err)) ||
-                        !(e->statistics.values =
-                                        make_zeros(e, e->statistics.count * sizeof(float), err)) ||
-                        !(e->gradients = make_zeros(e, e->parameters.count * sizeof(float), err)))
+                        !(e->parameters.values = make_zeros(
+                                  e, e->parameters.count * sizeof(float), false, err)) ||
+                        !(e->statistics.values = make_zeros(
+                                  e, e->statistics.count * sizeof(float), false, err)) ||
+                        !(e->gradients = make_zeros(
+                                  e, e->parameters.count * sizeof(float), false, err)))
                         return false;
         }
         bool *read = weights_read(e, err);
