@@ -302,12 +302,13 @@ def files():
     whole, steady, pure = [], [], []
 
     def seconds(data):
+        time.sleep(5)  # a virtual machine may give free memory back and pay for it again: every start pays
         start = time.monotonic()
         tool('eval', model(224), data, *words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         return time.monotonic() - start
     for _ in range(max(1, min(5, ROUNDS))):  # the pure rate before and after, for a machine that drifts
         before = racer.go(4)
-        many, start = seconds(folder), seconds(few)
+        start, many = seconds(few), seconds(folder)
         pure.append(2e3 / (before + racer.go(4)))
         whole.append(n / many)
         steady.append((n - 52) / (many - start))
