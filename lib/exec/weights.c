@@ -95,12 +95,14 @@ copy_weight(const resect_exec *e, const rs_pvalue *x, void *dst, resect_error *e
  * model, or a copy where they do not lie there as floats. */
 typedef struct source {
         const float *at;
+        const unsigned char *little; /* or else the model's bytes, where these are enough */
         float *own;
         rs_arena scratch;
 } source;
 
 static bool
-open_source(source *s, const resect_exec *e, const resect_exec *trained, int v, resect_error *err)
+open_source(source *s, const resect_exec *e, const resect_exec *trained, int v, bool bytes,
+        resect_error *err)
 {
         const rs_pvalue *x = &e->plan->values[v];
         const rs_slab *slabs[] = {
@@ -118,6 +120,9 @@ open_source(source *s, const resect_exec *e, const resect_exec *trained, int v, 
                 return false;
         if ((s->at = rs_as_little(raw.data, x->tensor->dtype)))
                 return true;
+        s->little = raw.data;
+        if (bytes)
+                return true;
         if (!(s->own = rs_alloc_aligned(x->bytes, err)))
                 return false;
         rs_from_little(s->own, raw.data, x->tensor->dtype, x->tensor->count);
@@ -132,6 +137,19 @@ close_source(source *s)
         rs_free_aligned(s->own);
 }
 
+/* to = the floats from .. from + n of a weight, times s. */
+static void
+take_scaled(const source *in, size_t from, size_t n, double s, float *to)
+{
+        if (in->at)
+                memcpy(to, in->at + from, n * sizeof *to);
+        else
+                rs_from_little(to, in->little + from * sizeof *to, RESECT_FLOAT, n);
+#pragma omp simd
+        for (size_t i = 0; i < n; i++)
+                to[i] = (float)(to[i] * s);
+}
+
 /* A fold's weight and bias into w and b; NULL: not wanted. */
 static bool
 fold(const resect_exec *e, const resect_exec *trained, const rs_pfold *f, float *w, float *b,
@@ -142,15 +160,15 @@ fold(const resect_exec *e, const resect_exec *trained, const rs_pfold *f, float 
         bool ok = true;
         for (int i = 0; i < 6 && ok; i++)
                 if (from[i] >= 0 && (i > 0 || w))
-                        ok = open_source(&in[i], e, trained, from[i], err);
+                        ok = open_source(&in[i], e, trained, from[i], i == 0, err);
         if (ok) {
                 const size_t channels = e->plan->values[f->scale].tensor->count;
                 const size_t per = channels ? e->plan->values[f->w].tensor->count / channels : 0;
 #pragma omp parallel for num_threads(e->plan->threads) schedule(static)
                 for (size_t c = 0; c < channels; c++) {
                         double s = in[2].at[c] / sqrt((double)in[5].at[c] + (double)f->epsilon);
-                        for (size_t i = 0; w && i < per; i++)
-                                w[c * per + i] = (float)(in[0].at[c * per + i] * s);
+                        if (w)
+                                take_scaled(&in[0], c * per, per, s, w + c * per);
                         if (b)
                                 b[c] = (float)(((in[1].at ? (double)in[1].at[c] : 0.0) -
                                                        in[4].at[c]) *
@@ -174,7 +192,7 @@ pack(resect_exec *e, const resect_exec *trained, int v, float *room, resect_erro
                 return fold(e, trained, &p->folds[x->fold], room, NULL, err) &&
                        p->pack(p, v, room, e->values[v].data, err);
         source in;
-        bool ok = open_source(&in, e, trained, from, err) &&
+        bool ok = open_source(&in, e, trained, from, false, err) &&
                   p->pack(p, v, in.at, e->values[v].data, err);
         close_source(&in);
         return ok;
