@@ -108,7 +108,7 @@ is_inner(const rs_lower *l, const rs_pstep *s, const rs_gemm_facts *f)
         const rs_pvalue *w = &l->p->values[l->p->values[s->in[1]].root];
         const bool adds = s->n_in > 2 && s->in[2] >= 0 && f->beta != 0;
         return !l->p->training && w->place == RS_PLACE_WEIGHT && s->residual < 0 && !f->ta &&
-               f->alpha == 1 && (!adds || (f->beta == 1 && !f->ci && f->cj == 1));
+               f->alpha == 1 && (!adds || (f->beta == 1 && !f->ci && (f->cj == 1 || f->n == 1)));
 }
 
 static bool

@@ -156,6 +156,40 @@ begin(int64_t c, int64_t h, int64_t w, uint64_t seed)
         return g;
 }
 
+/* Y = alpha X W + beta C. */
+typedef struct classifier {
+        const char *what;
+        int64_t to, turned;
+        float alpha, beta;
+        enum { NO_C, ROW, ONE_ROW, ONE_NUMBER, WHOLE } c;
+        bool relu, inner;
+} classifier;
+
+enum { PICTURES = 3 }; /* for C as a whole */
+
+static void
+classify(growing *g, const classifier *k)
+{
+        const int64_t dims[][2] = {{0}, {k->to}, {1, k->to}, {1}, {PICTURES, k->to}};
+        const int ranks[] = {0, 1, 2, 1, 2};
+        const char *in[3] = {g->last,
+                tensor(g, 2, k->turned ? (int64_t[]){k->to, g->c} : (int64_t[]){g->c, k->to}, 0.5,
+                        0)};
+        if (k->c)
+                in[2] = tensor(g, ranks[k->c], dims[k->c], 0.5, 0);
+        rs_node *n = add(g, "Gemm", in, k->c ? 3 : 2);
+        CK_OK(rs_node_set_int(g->m, n, "transB", k->turned, &err), err);
+        CK_OK(rs_node_set_float(g->m, n, "alpha", k->alpha, &err), err);
+        CK_OK(rs_node_set_float(g->m, n, "beta", k->beta, &err), err);
+        if (k->relu)
+                unary(g, "Relu");
+        rs_value *out = rs_model_make_value(g->m, g->last, RESECT_FLOAT, 2, (int64_t[]){-1, k->to},
+                (const char *[]){"N", 0}, &err);
+        CK_OK(rs_array_push(
+                      g->m, (void ***)&g->m->graph.outputs, &g->m->graph.n_outputs, out, &err),
+                err);
+}
+
 /* The tail that all share: the mean over the plane, and a classifier. */
 static void
 finish(growing *g, const char *mean)
@@ -167,15 +201,7 @@ finish(growing *g, const char *mean)
         } else {
                 unary(g, "Flatten");
         }
-        const char *w = tensor(g, 2, (int64_t[]){5, g->c}, 0.5, 0),
-                   *b = tensor(g, 1, (int64_t[]){5}, 0.5, 0);
-        n = add(g, "Gemm", (const char *[]){g->last, w, b}, 3);
-        CK_OK(rs_node_set_int(g->m, n, "transB", 1, &err), err);
-        rs_value *out = rs_model_make_value(
-                g->m, g->last, RESECT_FLOAT, 2, (int64_t[]){-1, 5}, (const char *[]){"N", 0}, &err);
-        CK_OK(rs_array_push(
-                      g->m, (void ***)&g->m->graph.outputs, &g->m->graph.n_outputs, out, &err),
-                err);
+        classify(g, &(classifier){.to = 5, .turned = 1, .alpha = 1, .beta = 1, .c = ROW});
 }
 
 /* One run of a network, and its gradients when it trains. */
@@ -540,6 +566,46 @@ START_TEST(one_thing_each)
 }
 END_TEST
 
+START_TEST(classifiers)
+{
+        static const classifier rows[] = {
+                {"as PyTorch writes it", 19, 1, 1, 1, ROW, false, true},
+                {"as TensorFlow writes it", 19, 0, 1, 1, ROW, false, true},
+                {"without C", 19, 1, 1, 1, NO_C, false, true},
+                {"C unread", 19, 1, 1, 0, ROW, false, true},
+                {"C of one row", 16, 1, 1, 1, ONE_ROW, false, true},
+                {"and ReLU", 19, 1, 1, 1, ROW, true, true},
+                {"one class", 1, 1, 1, 1, ROW, false, true},
+                {"C of one number", 19, 1, 1, 1, ONE_NUMBER, false, false},
+                {"C of all", 19, 1, 1, 1, WHOLE, false, false},
+                {"half a C", 19, 1, 1, 0.5F, ROW, false, false},
+                {"twice the product", 19, 0, 2, 1, ROW, true, false},
+        };
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+                growing g = begin(24, 4, 3, 50 + i);
+                unary(&g, "GlobalAveragePool");
+                unary(&g, "Flatten");
+                classify(&g, &rows[i]);
+                compare(rows[i].what, &g, PICTURES, "Gemm");
+#ifdef HAVE_ONEDNN
+                resect_tensor x;
+                CK_OK(resect_tensor_make(
+                              &x, RESECT_FLOAT, 4, (int64_t[]){PICTURES, 24, 4, 3}, &err),
+                        err);
+                machine k = run(&g, &x, (resect_plan_options){.kernels = RESECT_KERNELS_FAST});
+                bool sgemm = false;
+                resect_step s;
+                for (size_t n = 0; resect_plan_step(k.plan, n, &s); n++)
+                        sgemm = sgemm || !strcmp(s.kernels, "oneDNN sgemm");
+                ck_assert_msg(sgemm == !rows[i].inner, "%s", rows[i].what);
+                demolish(&k);
+                resect_tensor_free(&x);
+#endif
+                resect_model_free(g.m);
+        }
+}
+END_TEST
+
 /* All choices of a plan made the same way. */
 static char *
 all_chosen(const resect_plan *p, char choice)
@@ -852,6 +918,7 @@ suite(void)
         TCase *c = tcase_create("all");
         tcase_set_timeout(c, 600);
         tcase_add_test(c, one_thing_each);
+        tcase_add_test(c, classifiers);
         tcase_add_test(c, whichever_is_chosen);
         tcase_add_test(c, fewer_pictures);
         tcase_add_test(c, grown_at_random);
