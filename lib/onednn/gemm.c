@@ -101,14 +101,22 @@ static const rs_kernel inner_kernel = {.name = rs_lowered_name,
         .unbind = rs_lowered_unbind,
         .forward = inner_forward};
 
+static bool
+reads_c(const rs_pstep *s, const rs_gemm_facts *f)
+{
+        return s->n_in > 2 && s->in[2] >= 0 && f->beta != 0;
+}
+
 /* Y = X W' + b, of constant weights and a bias for each column. */
 static bool
 is_inner(const rs_lower *l, const rs_pstep *s, const rs_gemm_facts *f)
 {
         const rs_pvalue *w = &l->p->values[l->p->values[s->in[1]].root];
-        const bool adds = s->n_in > 2 && s->in[2] >= 0 && f->beta != 0;
-        return !l->p->training && w->place == RS_PLACE_WEIGHT && s->residual < 0 && !f->ta &&
-               f->alpha == 1 && (!adds || (f->beta == 1 && !f->ci && (f->cj == 1 || f->n == 1)));
+        if (l->p->training || w->place != RS_PLACE_WEIGHT || s->residual >= 0)
+                return false;
+        if (reads_c(s, f) && (f->beta != 1 || f->ci || (f->cj != 1 && f->n != 1)))
+                return false;
+        return !f->ta && f->alpha == 1;
 }
 
 static bool
@@ -153,7 +161,7 @@ lower_inner(rs_lower *l, rs_pstep *s, bool *done, resect_error *err)
         if (!k)
                 return false;
         k->head.dnn = l->dnn;
-        k->has_bias = s->n_in > 2 && s->in[2] >= 0 && f->beta != 0;
+        k->has_bias = reads_c(s, f);
         k->count = f->m * f->n;
         if (!describe(l, s, f, k, &unable, err))
                 return unable;
