@@ -178,7 +178,7 @@ rs_exec_sharing(resect_plan *p, resect_exec *base, resect_error *err)
         if (!e)
                 return NULL;
         e->plan = p;
-        e->spares = rs_plan_spares(p);
+        e->spares = rs_plan_spares(p) > 0;
         if (make_views(e, err) && rs_exec_load(e, base, err)) {
                 find_addresses(e);
                 make_calls(e);

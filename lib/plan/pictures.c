@@ -36,16 +36,17 @@ by_picture(const resect_plan *p, const rs_pstep *s, int64_t batch)
         return ok && !strange(p, s->residual, batch);
 }
 
-bool
+double
 rs_plan_spares(const resect_plan *p)
 {
-        bool some = false;
+        uint64_t macs = 0, heeding = 0;
         if (p->training || p->n_inputs != 1 || p->input_shapes[0].rank < 1)
-                return false;
+                return 0;
         for (size_t k = 0; k < p->n_steps; k++) {
                 if (!by_picture(p, &p->steps[k], p->input_shapes[0].dims[0]))
-                        return false;
-                some = some || p->steps[k].heeds_pictures;
+                        return 0;
+                macs += p->steps[k].macs;
+                heeding += p->steps[k].heeds_pictures ? p->steps[k].macs : 0;
         }
-        return some;
+        return macs ? (double)heeding / (double)macs : 0;
 }

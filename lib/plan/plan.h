@@ -163,9 +163,9 @@ bool rs_plan_recompute(resect_plan *p, int level, resect_error *err) RESECT_MUST
 int rs_plan_backward_value(const resect_plan *p, int v);
 /* memory.c: roots, lifetimes, offsets. */
 bool rs_plan_memory(resect_plan *p, resect_error *err) RESECT_MUST;
-/* pictures.c: whether some of the work is left out for pictures of the batch that are not wanted;
- * not in training, nor where they cannot be told from the others. */
-bool rs_plan_spares(const resect_plan *p);
+/* pictures.c: the part, 0 to 1, of a run's multiply-adds that is left out for pictures of the batch
+ * that are not wanted; 0 too when they cannot be told from the others, or in training. */
+double rs_plan_spares(const resect_plan *p);
 /* grad.c: which values have gradients, which steps run backward. */
 bool rs_plan_gradients(resect_plan *p, resect_error *err) RESECT_MUST;
 
