@@ -473,9 +473,7 @@ rs_lower_conv(rs_lower *l, rs_pstep *s, bool *done, resect_error *err)
                 return false;
         if (!rs_conv_describe(&c, FORWARD, NULL, &hint, &unable, err))
                 return unable;
-        const char *name = "";
-        dnnl_primitive_desc_query(hint, dnnl_query_impl_info_str, 0, &name);
-        k->head.name = rs_arena_printf(&l->p->arena, err, "oneDNN %s", name);
+        k->head.name = rs_lower_name(l, hint, err);
         bool ok = k->head.name && lower(&c, s, k, hint, done, err);
         dnnl_primitive_desc_destroy(hint);
         return ok;

@@ -139,9 +139,7 @@ describe(
                         unable, err) ||
                 !rs_dnn_describe(l->dnn, &d, NULL, NULL, &pd, unable, err))
                 return false;
-        const char *name = "";
-        dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name);
-        k->head.name = rs_arena_printf(&l->p->arena, err, "oneDNN %s", name);
+        k->head.name = rs_lower_name(l, pd, err);
         w = *dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0);
         rs_launch_arg(at, DNNL_ARG_SRC, &x);
         rs_launch_arg(at, DNNL_ARG_WEIGHTS, &w);

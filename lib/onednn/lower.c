@@ -35,6 +35,14 @@ rs_lower_type(const rs_lower *l)
         return l->dnn->bf16 ? dnnl_bf16 : dnnl_f32;
 }
 
+const char *
+rs_lower_name(const rs_lower *l, const_dnnl_primitive_desc_t pd, resect_error *err)
+{
+        const char *name = "";
+        dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name);
+        return rs_arena_printf(&l->p->arena, err, "oneDNN %s", name);
+}
+
 bool
 rs_lower_trained(const rs_lower *l, int v)
 {

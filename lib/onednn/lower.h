@@ -32,6 +32,8 @@ int rs_lower_packed_own(rs_lower *l, int v, const rs_own *own, resect_error *err
 bool rs_lower_trained(const rs_lower *l, int v);
 /* Whether the gradient of value v is wanted. */
 bool rs_lower_has_grad(const rs_lower *l, int v);
+/* "oneDNN " and what oneDNN calls the implementation that pd has chosen; NULL when memory runs out. */
+const char *rs_lower_name(const rs_lower *l, const_dnnl_primitive_desc_t pd, resect_error *err);
 /* The type of numbers that values between fast kernels have. */
 dnnl_data_type_t rs_lower_type(const rs_lower *l);
 

@@ -95,9 +95,7 @@ describe(rs_lower *l, const window *w, const dnnl_memory_desc_t *src, const rs_t
                         unable, err) ||
                 !rs_dnn_describe(l->dnn, &d, NULL, NULL, &forward, unable, err))
                 return false;
-        const char *name = "";
-        dnnl_primitive_desc_query(forward, dnnl_query_impl_info_str, 0, &name);
-        k->head.name = rs_arena_printf(&l->p->arena, err, "oneDNN %s", name);
+        k->head.name = rs_lower_name(l, forward, err);
         dst = *dnnl_primitive_desc_query_md(forward, dnnl_query_dst_md, 0);
         const dnnl_memory_desc_t *space =
                 dnnl_primitive_desc_query_md(forward, dnnl_query_workspace_md, 0);
